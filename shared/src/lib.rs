@@ -1,0 +1,22 @@
+//! What monday's executables have in common.
+//!
+//! Monday is a set of small executables that each do one job, and a supervisor that wires them. They meet over local
+//! sockets, never as crates; what they share is here and nothing else is:
+//!
+//! - [`protocol`]: the messages, one file per executable, and the envelope around them (JSON-RPC 2.0, one object a line);
+//! - [`rpc`]: the server and the client that carry these messages, and the [`rpc::hub`] that fans events out;
+//! - [`socket`]: where sockets live and who may bind, replace and use them;
+//! - [`life`]: the one life that every executable leads: flags, log, signals, lifeline, ready line, `-- COMMAND`, exit code;
+//! - small pieces that would otherwise be written several times: [`address_env`], [`backoff`], [`duration`], [`holder`].
+//!
+//! `shared` knows no other crate of the workspace. The wire format is documented in `shared/PROTOCOL.md`.
+
+pub mod address_env;
+pub mod backoff;
+pub mod duration;
+pub mod holder;
+pub mod life;
+pub mod platform;
+pub mod protocol;
+pub mod rpc;
+pub mod socket;

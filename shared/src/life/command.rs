@@ -1,0 +1,112 @@
+//! `-- COMMAND`: what is run while the executable does its job around it.
+
+use std::ffi::OsString;
+use std::io;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tokio::process::{Child, Command};
+
+use crate::address_env::Variable;
+use crate::platform;
+
+/// What to run, and what it finds in its environment.
+#[derive(Clone, Debug)]
+pub struct CommandSpec {
+    /// The program and its arguments; at least one.
+    pub words: Vec<OsString>,
+    /// Where things are.
+    pub env: Vec<Variable>,
+}
+
+impl CommandSpec {
+    /// The command of the command line, if there is one.
+    #[must_use]
+    pub fn from_words(words: Vec<OsString>, env: Vec<Variable>) -> Option<Self> {
+        (!words.is_empty()).then_some(Self { words, env })
+    }
+}
+
+/// The command could not be started.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot run `{program}`: {}", reason(.source))]
+pub struct CommandError {
+    program: String,
+    source: io::Error,
+}
+
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "there is no such program in PATH".to_owned(),
+        io::ErrorKind::PermissionDenied => "it may not be executed".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// The command while it runs.
+#[derive(Debug)]
+pub(super) struct Running {
+    child: Child,
+}
+
+impl Running {
+    /// Starts the command with our standard streams. If we are killed, it gets TERM.
+    ///
+    /// # Errors
+    /// [`CommandError`] naming the program.
+    pub(super) fn start(spec: &CommandSpec, own_stdin: bool) -> Result<Self, CommandError> {
+        let Some((program, arguments)) = spec.words.split_first() else {
+            return Err(CommandError {
+                program: String::new(),
+                source: io::ErrorKind::InvalidInput.into(),
+            });
+        };
+        let mut command = std::process::Command::new(program);
+        command
+            .args(arguments)
+            .envs(spec.env.iter().map(|(name, value)| (name, value)))
+            // This was about our readiness, not about the command's.
+            .env_remove("NOTIFY_SOCKET");
+        if !own_stdin {
+            command.stdin(std::process::Stdio::null());
+        }
+        platform::die_with_parent(&mut command, Signal::SIGTERM);
+        let child = Command::from(command)
+            .spawn()
+            .map_err(|source| CommandError {
+                program: program.to_string_lossy().into_owned(),
+                source,
+            })?;
+        Ok(Self { child })
+    }
+
+    /// Sends it a signal; it may have ended already, which is as well.
+    pub(super) fn signal(&self, signal: Signal) {
+        if let Some(pid) = self.child.id().and_then(|pid| i32::try_from(pid).ok()) {
+            let _ = kill(Pid::from_raw(pid), signal);
+        }
+    }
+
+    /// Waits for its end. Dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// What waitpid(2) says.
+    pub(super) async fn wait(&mut self) -> io::Result<ExitStatus> {
+        self.child.wait().await
+    }
+
+    /// Asks it to end, and kills it when it does not within `grace`.
+    ///
+    /// # Errors
+    /// What waitpid(2) says.
+    pub(super) async fn stop(&mut self, grace: Duration) -> io::Result<ExitStatus> {
+        self.signal(Signal::SIGTERM);
+        if let Ok(ended) = tokio::time::timeout(grace, self.child.wait()).await {
+            return ended;
+        }
+        self.signal(Signal::SIGKILL);
+        self.child.wait().await
+    }
+}

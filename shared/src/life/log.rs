@@ -1,0 +1,30 @@
+//! The executable's own log, on standard error. The output of apps never goes through it.
+
+use std::io::IsTerminal as _;
+
+use tracing::level_filters::LevelFilter;
+
+use super::args::{LifeArgs, LogLevel, OutputFormat};
+
+/// Starts the log. A second start in one process (in tests) changes nothing.
+pub(super) fn start(args: &LifeArgs) {
+    let level = match args.log_level {
+        LogLevel::Off => LevelFilter::OFF,
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    };
+    let log = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .with_target(false);
+    // An error means that there is a log already.
+    let _ = match args.output {
+        OutputFormat::Json => log.json().flatten_event(true).try_init(),
+        OutputFormat::Text => log
+            .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+            .try_init(),
+    };
+}

@@ -1,0 +1,9 @@
+//! Linux.
+
+mod port_holder;
+mod process;
+mod signals;
+
+pub use port_holder::holder_of_port;
+pub use process::{become_subreaper, die_with_parent};
+pub use signals::{SignalSource, block_signals};

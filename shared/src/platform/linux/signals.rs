@@ -1,0 +1,75 @@
+//! Signals through signalfd(2), because it alone tells a signal of the terminal from one that was sent to us.
+
+#![allow(unsafe_code)]
+
+use std::io;
+
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use super::super::{Caught, ENDING_SIGNALS};
+
+/// `si_code` of a signal that the kernel itself sent, as the terminal driver does at Ctrl-C (sigaction(2)).
+const SI_KERNEL: i32 = 0x80;
+
+fn ending_signals() -> SigSet {
+    ENDING_SIGNALS.into_iter().collect()
+}
+
+/// Keeps the ending signals from ending the process at once. To be called before any other thread exists, since each
+/// thread inherits the mask of its maker. Children do not: the standard library clears their mask.
+///
+/// # Errors
+/// What `pthread_sigmask(3)` says.
+pub fn block_signals() -> io::Result<()> {
+    ending_signals().thread_block().map_err(io::Error::from)
+}
+
+/// The ending signals, as they come.
+#[derive(Debug)]
+pub struct SignalSource {
+    fd: AsyncFd<SignalFd>,
+}
+
+impl SignalSource {
+    /// Begins to listen; [`block_signals`] comes first. Needs a runtime.
+    ///
+    /// # Errors
+    /// What signalfd(2) and epoll(7) say.
+    pub fn new() -> io::Result<Self> {
+        let fd = SignalFd::with_flags(
+            &ending_signals(),
+            SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC,
+        )?;
+        // SAFETY: the descriptor is owned by the `SignalFd`, which gives the same one for as long as it lives, and the
+        // `AsyncFd` owns the `SignalFd`.
+        let fd = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }?;
+        Ok(Self { fd })
+    }
+
+    /// The next signal. Dropping the future loses none.
+    ///
+    /// # Errors
+    /// What read(2) says.
+    pub async fn next(&mut self) -> io::Result<Caught> {
+        loop {
+            let mut ready = self.fd.readable_mut().await?;
+            let read = ready.try_io(|fd| {
+                fd.get_mut()
+                    .read_signal()?
+                    .ok_or_else(|| io::ErrorKind::WouldBlock.into())
+            });
+            let Ok(info) = read else { continue };
+            let info = info?;
+            let number = i32::try_from(info.ssi_signo).unwrap_or(0);
+            if let Ok(signal) = Signal::try_from(number) {
+                return Ok(Caught {
+                    signal,
+                    from_terminal: info.ssi_code == SI_KERNEL,
+                });
+            }
+        }
+    }
+}

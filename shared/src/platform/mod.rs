@@ -1,0 +1,25 @@
+//! What differs from one operating system to the next, behind one face.
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(not(target_os = "linux"))]
+mod other;
+
+#[cfg(target_os = "linux")]
+pub use linux::{SignalSource, become_subreaper, block_signals, die_with_parent, holder_of_port};
+#[cfg(not(target_os = "linux"))]
+pub use other::{SignalSource, become_subreaper, block_signals, die_with_parent, holder_of_port};
+
+use nix::sys::signal::Signal;
+
+/// The signals that ask an executable to end.
+pub const ENDING_SIGNALS: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
+
+/// A signal that came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caught {
+    /// Which.
+    pub signal: Signal,
+    /// Whether the terminal sent it to the whole foreground group: then our children have got it already.
+    pub from_terminal: bool,
+}

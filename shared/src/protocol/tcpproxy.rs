@@ -1,0 +1,212 @@
+//! `monday-tcpproxy`: routes from an address that it listens on to a target.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::common::one_or_many;
+use crate::duration::Span;
+use crate::rpc::hub::Event as HubEvent;
+
+/// One route as it is wished for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RouteSpec {
+    /// What the route is known by. Opening it again with the same specification changes nothing, with another one
+    /// replaces it.
+    pub id: String,
+    /// Where to listen: `IP:port` (`[IPv6]:port`); port 0 takes a free one, and the reply says which.
+    pub listen: String,
+    /// Where to relay to: `host:port`, the name resolved at each connection and all of its addresses tried.
+    pub target: String,
+    /// How long one connection may take to reach the target. Default 10 s.
+    #[serde(default = "RouteSpec::default_connect_timeout")]
+    pub connect_timeout: Span,
+    /// How long a connection is held and retried while its target refuses. Default 0: refused at once.
+    #[serde(default)]
+    pub connect_wait: Span,
+}
+
+impl RouteSpec {
+    /// A route with the default times.
+    #[must_use]
+    pub fn new(
+        id: impl Into<String>,
+        listen: impl Into<String>,
+        target: impl Into<String>,
+    ) -> Self {
+        Self {
+            id: id.into(),
+            listen: listen.into(),
+            target: target.into(),
+            connect_timeout: Self::default_connect_timeout(),
+            connect_wait: Span::default(),
+        }
+    }
+
+    const fn default_connect_timeout() -> Span {
+        Span::from_secs(10)
+    }
+}
+
+/// Opens routes: all of them or, where one cannot be opened, none. Params: one route, or `{"routes":[…]}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "serde_json::Value")]
+pub struct Open {
+    /// The routes.
+    pub routes: Vec<RouteSpec>,
+}
+
+impl TryFrom<serde_json::Value> for Open {
+    type Error = String;
+
+    fn try_from(value: serde_json::Value) -> Result<Self, String> {
+        one_or_many("routes", value).map(|routes| Self { routes })
+    }
+}
+
+/// The reply of `open`, and of `list`: routes as they really are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Routes {
+    /// In the order in which they were asked for.
+    pub routes: Vec<RouteStatus>,
+}
+
+/// Closes routes and their connections. An id that is not open is not an error: it is closed already.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Close {
+    /// Which.
+    pub ids: Vec<String>,
+}
+
+/// The reply of [`Close`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closed {
+    /// Those that were open and are closed now.
+    pub closed: Vec<String>,
+}
+
+/// Lists the routes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct List {}
+
+/// How is everything?
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Status {}
+
+/// The reply of [`Status`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusReply {
+    /// Every route.
+    pub routes: Vec<RouteStatus>,
+    /// Connections open right now, over all routes.
+    pub connections: u64,
+    /// The limit of open files after it was raised; a connection takes two.
+    pub open_files_limit: u64,
+}
+
+/// A route as it really is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteStatus {
+    /// What it is known by.
+    pub id: String,
+    /// Where it listens, with the real port.
+    pub listen: SocketAddr,
+    /// Where it relays to, as it was asked for.
+    pub target: String,
+    /// Connections open right now.
+    pub active: u64,
+    /// Connections accepted so far.
+    pub accepted: u64,
+    /// Connections that found no target.
+    pub failed: u64,
+    /// Bytes relayed from clients to the target.
+    pub bytes_up: u64,
+    /// Bytes relayed from the target to clients.
+    pub bytes_down: u64,
+    /// The last thing that went wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
+}
+
+methods! {
+    /// What `monday-tcpproxy` can be asked besides the common methods.
+    "monday-tcpproxy" emits Event {
+        /// Opens routes, all or none.
+        open(Open) -> Routes;
+        /// Closes routes.
+        close(Close) -> Closed;
+        /// Lists the routes.
+        list(List) -> Routes;
+        /// The routes and the whole.
+        status(Status) -> StatusReply;
+    }
+}
+
+/// What `monday-tcpproxy` tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// All routes of the command line are open. The first line of `--output json`.
+    Ready {
+        /// The routes, with their real ports.
+        routes: Vec<RouteStatus>,
+    },
+    /// A route was opened or replaced.
+    Opened(RouteStatus),
+    /// A route was closed.
+    Closed {
+        /// Which.
+        id: String,
+    },
+    /// A connection found no target.
+    DialFailed {
+        /// On which route.
+        id: String,
+        /// Who connected.
+        client: String,
+        /// Why it did not get through.
+        error: String,
+    },
+    /// A listener could not accept for a while (out of file descriptors); it goes on trying.
+    AcceptFailed {
+        /// On which route.
+        id: String,
+        /// Why.
+        error: String,
+    },
+}
+
+impl HubEvent for Event {}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ready { routes } => {
+                write!(f, "ready")?;
+                for route in routes {
+                    write!(f, "\n  {}: {} -> {}", route.id, route.listen, route.target)?;
+                }
+                Ok(())
+            }
+            Self::Opened(route) => {
+                write!(
+                    f,
+                    "{}: open, {} -> {}",
+                    route.id, route.listen, route.target
+                )
+            }
+            Self::Closed { id } => write!(f, "{id}: closed"),
+            Self::DialFailed { id, client, error } => {
+                write!(f, "{id}: connection from {client} failed: {error}")
+            }
+            Self::AcceptFailed { id, error } => {
+                write!(f, "{id}: cannot accept connections, trying on: {error}")
+            }
+        }
+    }
+}
