@@ -1,5 +1,7 @@
 //! What differs from one operating system to the next, behind one face.
 
+pub mod process_tree;
+
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(not(target_os = "linux"))]
