@@ -1,0 +1,5 @@
+//! Placeholder.
+
+pub mod config;
+pub mod diagnostic;
+pub mod plan;

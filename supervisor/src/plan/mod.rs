@@ -1,0 +1,85 @@
+//! What has to be true while a project runs: pure data, made from a checked project without any I/O.
+//!
+//! [`plan()`] decides; the wiring makes it true. Everything that a restarted sidecar has to be told again is here, so
+//! that it can be told again.
+
+pub mod app;
+pub mod command;
+pub mod environment;
+pub mod forward;
+pub mod hostname;
+pub mod route;
+
+use crate::config::project::{Project, Settings};
+
+pub use app::{App, Step};
+pub use forward::Forward;
+pub use hostname::Hostname;
+pub use route::{Listen, Route, Target};
+
+/// What has to be true while a project runs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// The project's name.
+    pub project: String,
+    /// What the files say for all of their projects.
+    pub settings: Settings,
+    /// Variables of every step of every app, after the process's own and before the app's: `GOPATH`, if it is set.
+    pub env: Vec<(String, String)>,
+    /// The host names that get an address; no name twice.
+    pub hostnames: Vec<Hostname>,
+    /// What listens for the forwards; no id twice.
+    pub routes: Vec<Route>,
+    /// The forwards, in the order of the files: those that work and those that do not yet.
+    pub forwards: Vec<Forward>,
+    /// The apps, in the order of the files, without those that are disabled.
+    pub apps: Vec<App>,
+    /// What the user should read before anything is started: what of the project will not run, and why.
+    pub notices: Vec<Notice>,
+}
+
+/// Something of the project that will not run, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// The app or forward that it is about.
+    pub subject: String,
+    /// The sentence.
+    pub message: String,
+}
+
+impl Plan {
+    /// Whether nothing of the project can run.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.routes.is_empty() && self.apps.is_empty()
+    }
+
+    /// The routes of a forward, in the order of its ports.
+    pub fn routes_of<'a>(&'a self, forward: &'a str) -> impl Iterator<Item = &'a Route> {
+        self.routes
+            .iter()
+            .filter(move |route| route.forward == forward)
+    }
+}
+
+/// Decides what has to be true while this project runs.
+#[must_use]
+pub fn plan(project: &Project) -> Plan {
+    let forwards: Vec<Forward> = project.forwards.iter().map(Forward::of).collect();
+    let apps: Vec<App> = project
+        .apps
+        .iter()
+        .filter(|app| !app.disabled)
+        .map(App::of)
+        .collect();
+    Plan {
+        project: project.name.clone(),
+        settings: project.settings.clone(),
+        env: environment::of_all_apps(&project.settings),
+        hostnames: hostname::all(&apps, &forwards),
+        routes: forwards.iter().flat_map(route::of).collect(),
+        notices: forwards.iter().filter_map(Forward::notice).collect(),
+        forwards,
+        apps,
+    }
+}

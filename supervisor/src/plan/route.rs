@@ -1,0 +1,87 @@
+//! What listens for a forward, and where that leads.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use monday_shared::duration::Span as Time;
+
+use super::Forward;
+use crate::config::project::{ForwardKind, RemotePort};
+
+/// A listener and where it leads: a route of `monday-tcpproxy`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// `forward-name:L`, unique within the project.
+    pub id: String,
+    /// The forward that it belongs to.
+    pub forward: String,
+    /// Where it listens.
+    pub listen: Listen,
+    /// Where it leads.
+    pub target: Target,
+    /// How long a connection is held while its target is away; nothing: not at all.
+    pub connect_wait: Option<Time>,
+}
+
+/// Where a route listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// On the address of this host name; nothing: on 127.0.0.1.
+    pub hostname: Option<String>,
+    /// On this port.
+    pub port: u16,
+}
+
+impl Listen {
+    /// The address to bind, given the address of a host name.
+    #[must_use]
+    pub fn address(&self, address_of: impl FnOnce(&str) -> Option<IpAddr>) -> Option<SocketAddr> {
+        let ip = match &self.hostname {
+            Some(name) => address_of(name)?,
+            None => Ipv4Addr::LOCALHOST.into(),
+        };
+        Some((ip, self.port).into())
+    }
+}
+
+/// Where a route leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// `host:port`, resolved at each connection.
+    Address(String),
+}
+
+/// The routes of a forward; none for one that does not listen here or is not supported.
+pub(super) fn of(forward: &Forward) -> Vec<Route> {
+    let ForwardKind::Proxy { target } = &forward.kind else {
+        return Vec::new();
+    };
+    forward
+        .ports
+        .iter()
+        .map(|pair| Route {
+            id: id(&forward.name, pair.listen),
+            forward: forward.name.clone(),
+            listen: Listen {
+                hostname: forward.hostname.clone(),
+                port: pair.listen,
+            },
+            target: Target::Address(host_and_port(target, &pair.target)),
+            connect_wait: forward.options.connect_wait,
+        })
+        .collect()
+}
+
+/// The id of the route of a forward's port L.
+#[must_use]
+pub fn id(forward: &str, listen: u16) -> String {
+    format!("{forward}:{listen}")
+}
+
+/// `host:port`, an IPv6 address in brackets.
+fn host_and_port(host: &str, port: &RemotePort) -> String {
+    if host.contains(':') && !host.starts_with('[') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    }
+}
