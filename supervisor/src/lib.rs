@@ -1,5 +1,44 @@
-//! Placeholder.
+//! `monday-supervisor`: reads a YAML project, spawns monday's sidecars and wires them.
+//!
+//! Data flows one way down and one way up:
+//!
+//! ```text
+//! YAML -> config (what the files say) -> plan (what has to be true) -> wiring (calls to sidecars)
+//!                                                                        |
+//!              view (lines, JSON) <- state (the one place) <- events of the sidecars
+//! ```
+//!
+//! [`session`] is the life of a running project; [`sidecar`] keeps the executables alive that it is made of.
 
+pub mod cli;
 pub mod config;
+pub mod control;
 pub mod diagnostic;
+pub mod error;
 pub mod plan;
+pub mod session;
+pub mod sidecar;
+pub mod state;
+pub mod view;
+pub mod wiring;
+
+use std::process::ExitCode;
+
+use cli::{Cli, Command};
+use monday_shared::life::{self, Threads};
+
+/// Does what the command line says.
+#[must_use]
+pub fn main(cli: Cli) -> ExitCode {
+    match cli.command {
+        Some(Command::Run(run)) => run_project(run),
+        None => run_project(cli.run),
+    }
+}
+
+fn run_project(args: cli::RunArgs) -> ExitCode {
+    let life = args.life.clone();
+    life::run("monday-supervisor", &life, Threads::One, || {
+        session::run(args)
+    })
+}

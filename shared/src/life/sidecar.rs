@@ -148,6 +148,11 @@ impl Sidecar {
     /// Tells everybody that the executable is ready: the hub, and whoever `NOTIFY_SOCKET` names (`sd_notify(3)`).
     pub fn ready<E: Event>(&self, hub: &Hub<E>, ready: E) {
         hub.publish(ready);
+        self.announce();
+    }
+
+    /// Tells whoever `NOTIFY_SOCKET` names that the executable is ready (`sd_notify(3)`).
+    pub fn announce(&self) {
         if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
             tracing::warn!(%error, "NOTIFY_SOCKET is set but cannot be told that we are ready");
         }

@@ -1,0 +1,333 @@
+//! The YAML events of one file, with byte positions.
+//!
+//! The parser forgets anchors at the end of a file and stops at an alias that it does not know; our anchors go on from
+//! file to file. So an alias and an anchor are told by name here, known or not, and [`super::anchors`] decides.
+
+use saphyr_parser::{Event as Raw, Marker, Parser, ScalarStyle, ScanError, Span as RawSpan, StrInput, Tag};
+
+use crate::diagnostic::source::offset;
+use crate::diagnostic::{FileId, SourceFile, Span};
+
+/// What the parser says where it meets an alias that it knows no anchor for. It has taken the alias by then and goes on
+/// behind it when asked for the next event; a test holds it to that.
+const UNKNOWN_ANCHOR: &str = "found unknown anchor";
+
+/// One event.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Event {
+    /// A document begins.
+    DocumentStart,
+    /// A document ends.
+    DocumentEnd,
+    /// A scalar.
+    Scalar {
+        /// Its text, quotes and escapes resolved.
+        text: String,
+        /// Whether it is written without quotes.
+        plain: bool,
+        /// What is before it.
+        properties: Properties,
+    },
+    /// A list begins.
+    ListStart(Properties),
+    /// A list ends.
+    ListEnd,
+    /// A map begins.
+    MapStart(Properties),
+    /// A map ends.
+    MapEnd,
+    /// `*name`.
+    Alias(String),
+}
+
+/// What may stand before a value.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Properties {
+    /// The name of its anchor.
+    pub(super) anchor: Option<String>,
+    /// Its tag, such as `!!str`.
+    pub(super) tag: Option<String>,
+}
+
+/// The text is not YAML.
+#[derive(Debug)]
+pub(super) struct SyntaxError {
+    /// What the parser says.
+    pub(super) info: String,
+    /// Where.
+    pub(super) span: Span,
+}
+
+/// The events of one file, one after the other.
+pub(super) struct Events<'a> {
+    parser: Parser<'a, StrInput<'a>>,
+    file: FileId,
+    source: &'a SourceFile,
+    cursor: Cursor,
+}
+
+impl<'a> Events<'a> {
+    pub(super) fn new(file: FileId, source: &'a SourceFile) -> Self {
+        // Its columns then count from 0 at the first character that is one.
+        Self {
+            parser: Parser::new_from_str(&source.text),
+            file,
+            source,
+            cursor: Cursor::default(),
+        }
+    }
+
+    /// The next event and where it is; nothing at the end. After an error there is nothing more to ask for.
+    pub(super) fn next(&mut self) -> Option<Result<(Event, Span), SyntaxError>> {
+        loop {
+            let (raw, span) = match self.parser.next_event()? {
+                Ok(event) => event,
+                Err(error) => return Some(self.recover(&error)),
+            };
+            let span = self.span(span);
+            let (event, span) = match raw {
+                Raw::Nothing | Raw::StreamStart => continue,
+                Raw::StreamEnd => return None,
+                Raw::DocumentStart(_) => (Event::DocumentStart, span),
+                Raw::DocumentEnd => (Event::DocumentEnd, span),
+                Raw::Alias(_) => (Event::Alias(name(self.text(span))), span),
+                Raw::SequenceEnd => (Event::ListEnd, span),
+                Raw::MappingEnd => (Event::MapEnd, span),
+                Raw::SequenceStart(anchor, tag) => {
+                    let (properties, span) = self.properties(span, anchor, tag.as_deref());
+                    (Event::ListStart(properties), span)
+                }
+                Raw::MappingStart(anchor, tag) => {
+                    let (properties, span) = self.properties(span, anchor, tag.as_deref());
+                    (Event::MapStart(properties), span)
+                }
+                Raw::Scalar(text, style, anchor, tag) => {
+                    let (properties, span) = self.properties(span, anchor, tag.as_deref());
+                    let event = Event::Scalar {
+                        text: text.into_owned(),
+                        plain: style == ScalarStyle::Plain,
+                        properties,
+                    };
+                    (event, span)
+                }
+            };
+            return Some(Ok((event, span)));
+        }
+    }
+
+    /// An alias to an anchor of an earlier file, or of none, is an alias; anything else is an error.
+    fn recover(&mut self, error: &ScanError) -> Result<(Event, Span), SyntaxError> {
+        let start = self.byte(*error.marker());
+        let rest = &self.source.text[start..];
+        if error.info().contains(UNKNOWN_ANCHOR) && rest.starts_with('*') {
+            let name = name(rest);
+            let end = start + 1 + name.len();
+            return Ok((Event::Alias(name), self.bytes(start, end)));
+        }
+        Err(SyntaxError {
+            info: error.info().to_owned(),
+            span: self.bytes(start, start),
+        })
+    }
+
+    /// The anchor and tag before a value, and where the value itself is.
+    fn properties(&self, span: Span, anchor: usize, tag: Option<&Tag>) -> (Properties, Span) {
+        let mut properties = Properties {
+            anchor: None,
+            tag: tag.map(|tag| {
+                if tag.is_yaml_core_schema() {
+                    format!("!!{}", tag.suffix)
+                } else {
+                    tag.to_string()
+                }
+            }),
+        };
+        if anchor == 0 && tag.is_none() {
+            return (properties, span);
+        }
+        // At most one of each, in any order, with blanks, comments and line ends between them.
+        let mut rest = &self.source.text[span.start as usize..];
+        loop {
+            rest = skip_space(rest);
+            if rest.starts_with('&') && properties.anchor.is_none() {
+                let anchor = name(rest);
+                rest = &rest[1 + anchor.len()..];
+                properties.anchor = Some(anchor);
+            } else if rest.starts_with('!') {
+                rest = &rest[rest.find(char::is_whitespace).unwrap_or(rest.len())..];
+            } else {
+                break;
+            }
+        }
+        let start = offset(self.source.text.len() - rest.len());
+        // An empty value has nothing behind its anchor: then the anchor is what can be shown.
+        let value = if start < span.end { Span { start, ..span } } else { span };
+        (properties, value)
+    }
+
+    fn text(&self, span: Span) -> &'a str {
+        self.source.text.get(span.start as usize..).unwrap_or_default()
+    }
+
+    fn span(&mut self, raw: RawSpan) -> Span {
+        let start = self.byte(raw.start);
+        let end = self.byte(raw.end).max(start);
+        self.bytes(start, end)
+    }
+
+    fn bytes(&self, start: usize, end: usize) -> Span {
+        Span {
+            file: self.file,
+            start: offset(start),
+            end: offset(end),
+        }
+    }
+
+    fn byte(&mut self, marker: Marker) -> usize {
+        self.cursor.seek(self.source, marker.line(), marker.col())
+    }
+}
+
+/// The name after `&` or `*`: up to a blank, a line end or, as it may stand in a flow collection, one of its signs.
+fn name(text: &str) -> String {
+    let text = &text[1.min(text.len())..];
+    let ends = |c: char| c.is_whitespace() || matches!(c, ',' | '[' | ']' | '{' | '}' | '\u{feff}');
+    text[..text.find(ends).unwrap_or(text.len())].to_owned()
+}
+
+fn skip_space(mut text: &str) -> &str {
+    loop {
+        text = text.trim_start();
+        let Some(comment) = text.strip_prefix('#') else {
+            return text;
+        };
+        text = comment.split_once('\n').map_or("", |(_, rest)| rest);
+    }
+}
+
+/// Turns the parser's lines and columns into bytes. It remembers where it was, so that one endless line costs no more
+/// than many short ones.
+#[derive(Default)]
+struct Cursor {
+    line: usize,
+    column: usize,
+    byte: usize,
+}
+
+impl Cursor {
+    /// The byte of a character; lines count from 1, columns from 0, both as the parser counts.
+    fn seek(&mut self, source: &SourceFile, line: usize, column: usize) -> usize {
+        if line != self.line {
+            *self = Self {
+                line,
+                column: 0,
+                byte: source.line_start(line) as usize,
+            };
+        }
+        let text = &*source.text;
+        if column >= self.column {
+            let ahead = text[self.byte..].chars().take(column - self.column);
+            for c in ahead {
+                self.byte += c.len_utf8();
+                self.column += 1;
+            }
+        } else {
+            let behind = text[..self.byte].chars().rev().take(self.column - column);
+            for c in behind {
+                self.byte -= c.len_utf8();
+                self.column -= 1;
+            }
+        }
+        self.byte
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::Sources;
+
+    fn events(text: &str) -> Result<Vec<(Event, String)>, SyntaxError> {
+        let mut sources = Sources::default();
+        let file = sources.add(SourceFile::new("monday.yaml", text));
+        let mut events = Events::new(file, sources.file(file));
+        let mut all = Vec::new();
+        while let Some(event) = events.next() {
+            let (event, span) = event?;
+            all.push((event, sources.text(span).to_owned()));
+        }
+        Ok(all)
+    }
+
+    fn scalars(text: &str) -> Vec<(String, String)> {
+        let scalar = |(event, shown)| match event {
+            Event::Scalar { text, .. } => Some((text, shown)),
+            Event::Alias(name) => Some((format!("*{name}"), shown)),
+            _ => None,
+        };
+        events(text).unwrap().into_iter().filter_map(scalar).collect()
+    }
+
+    #[test]
+    fn a_scalar_is_where_it_is_written() {
+        let found = scalars("# größe ä\nnäme: 'wért'   # ö\nports: [1:2, \"ü\"] # ä\nlast: x");
+        let expected = [
+            ("näme", "näme"),
+            ("wért", "'wért'"),
+            ("ports", "ports"),
+            ("1:2", "1:2"),
+            ("ü", "\"ü\""),
+            ("last", "last"),
+            ("x", "x"),
+        ];
+        assert_eq!(found, expected.map(|(text, shown)| (text.to_owned(), shown.to_owned())));
+    }
+
+    #[test]
+    fn windows_line_ends_and_a_byte_order_mark_shift_nothing() {
+        let found = scalars("\u{feff}a: 1\r\nb: 'two'\r\n");
+        assert_eq!(found.last().unwrap().1, "'two'");
+        assert_eq!(found[0], ("a".to_owned(), "a".to_owned()));
+    }
+
+    #[test]
+    fn an_anchor_has_its_name_and_is_not_part_of_the_value() {
+        let all = events("<: &one !!str 8005\nb: !t &two\n  # said\n  x: 1\nc: &three\nd: [&four {}, &five [] ]").unwrap();
+        let anchors: Vec<(&str, &str)> = all
+            .iter()
+            .filter_map(|(event, shown)| match event {
+                Event::Scalar { properties, .. } | Event::ListStart(properties) | Event::MapStart(properties) => {
+                    Some((properties.anchor.as_deref()?, shown.as_str()))
+                }
+                _ => None,
+            })
+            .collect();
+        assert_eq!(anchors[0], ("one", "8005"));
+        assert_eq!(anchors[1].0, "two");
+        assert_eq!(anchors[2], ("three", "&three"));
+        assert_eq!(anchors[3], ("four", "{"));
+        assert_eq!(anchors[4], ("five", "["));
+    }
+
+    #[test]
+    fn an_alias_to_an_anchor_of_another_file_is_an_alias_wherever_it_stands() {
+        let text = "a: *one\nb:\n  - *two\n  - x: *thr-ee\n    <<: [*four, *five]\nc: {d: *six, e: [*seven]}\n*eight : f\n";
+        let found = scalars(text);
+        let aliases: Vec<&str> = found.iter().map(|(text, _)| text.as_str()).filter(|text| text.starts_with('*')).collect();
+        assert_eq!(aliases, ["*one", "*two", "*thr-ee", "*four", "*five", "*six", "*seven", "*eight"]);
+        assert!(found.iter().all(|(text, shown)| !text.starts_with('*') || text == shown));
+        assert_eq!(found.last().unwrap().0, "f");
+    }
+
+    #[test]
+    fn an_error_has_its_place() {
+        let error = events("a: 1\nb: [1, 2\nc: 3\n").unwrap_err();
+        assert!(error.span.start >= 5, "{error:?}");
+    }
+
+    #[test]
+    fn an_endless_line_is_read_in_linear_time() {
+        let text = format!("a: [{}]", "ä, ".repeat(200_000));
+        assert_eq!(scalars(&text).len(), 200_001);
+    }
+}

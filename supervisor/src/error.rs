@@ -1,0 +1,49 @@
+//! Why the supervisor ends without having run a project.
+
+use monday_shared::life::{Failure, LifeError, exit};
+use monday_shared::socket::runtime_dir::RuntimeDirError;
+
+use crate::diagnostic::Report;
+use crate::sidecar::locate::NotFound;
+
+/// Why the supervisor ends without having run a project.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The configuration is wrong, missing, or has no such project.
+    #[error("{0}")]
+    Configuration(Report),
+    /// No project was named, and nobody can be asked.
+    #[error("no project was named; the projects are: {}; try `monday-supervisor {}`", names.join(", "), names[0])]
+    NoProjectNamed {
+        /// Those that there are, at least one.
+        names: Vec<String>,
+    },
+    /// The project runs already.
+    #[error(
+        "project `{project}` is running already: its supervisor has pid {pid}; stop that one first (`kill {pid}`)"
+    )]
+    Running {
+        /// The project.
+        project: String,
+        /// Its supervisor.
+        pid: String,
+    },
+    /// There is no folder for the sockets.
+    #[error(transparent)]
+    RuntimeDir(#[from] RuntimeDirError),
+    /// One of monday's executables is missing.
+    #[error(transparent)]
+    Executable(#[from] NotFound),
+    /// The life of the supervisor itself.
+    #[error(transparent)]
+    Life(#[from] LifeError),
+}
+
+impl Failure for Error {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Configuration(_) | Self::NoProjectNamed { .. } => exit::USAGE,
+            _ => exit::FAILED,
+        }
+    }
+}

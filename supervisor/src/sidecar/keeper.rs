@@ -1,0 +1,303 @@
+//! Keeps one sidecar alive: starts it, tells it the current wish, and when it dies starts it again and tells it again.
+//!
+//! [`Keeper`] is the task, [`Sidecar`] the handle. Whoever uses the handle never sees a restart: a call that a death
+//! interrupted is made again to the next process, which is safe because every operation is idempotent.
+
+use std::time::Instant;
+
+use monday_shared::backoff::{Backoff, Policy};
+use monday_shared::protocol::common::Bulk;
+use monday_shared::protocol::method::Call;
+use monday_shared::protocol::supervisor::{Level, SidecarStatus};
+use monday_shared::rpc::client::{Client, ClientError, Events, Received};
+use serde::de::DeserializeOwned;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::launch::{Ended, Launch, Process};
+use super::nursery::Nursery;
+use crate::state::State;
+
+/// How many events wait for whoever handles them before the sidecar's own queue takes over.
+const EVENTS_AHEAD: usize = 16;
+
+/// How long a sidecar may take to clean up at the end before it is killed.
+const END_GRACE: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// What the keeper tells the owner of the sidecar.
+#[derive(Debug)]
+pub enum News<E> {
+    /// The sidecar told something.
+    Event(E),
+    /// This many lines were lost on the way.
+    Lagged(u64),
+    /// The sidecar died. All that it had going is gone with it; it is being started again.
+    Died,
+}
+
+/// The handle of a kept sidecar. `W` is the call that carries the whole wish.
+#[derive(Debug)]
+pub struct Sidecar<W> {
+    label: String,
+    wish: watch::Sender<Option<W>>,
+    client: watch::Receiver<Option<Client>>,
+    /// Cancelled to end it.
+    end: CancellationToken,
+    /// Cancelled when it has ended.
+    ended: CancellationToken,
+}
+
+/// What a keeper works with.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// Who are our children.
+    pub nursery: Nursery,
+    /// Who is told.
+    pub state: State,
+}
+
+impl<W> Sidecar<W>
+where
+    W: Call + Clone + Send + Sync + 'static,
+    W::Reply: Send,
+{
+    /// Starts to keep a sidecar. Its events come out of the returned channel, which has to be read.
+    #[must_use]
+    pub fn keep<E>(
+        launch: Launch,
+        bulk: Bulk,
+        surroundings: Surroundings,
+    ) -> (Self, mpsc::Receiver<News<E>>)
+    where
+        E: DeserializeOwned + Send + 'static,
+    {
+        let (wish, wished) = watch::channel(None);
+        let (connected, client) = watch::channel(None);
+        let (news, to_handle) = mpsc::channel(EVENTS_AHEAD);
+        let end = CancellationToken::new();
+        let label = launch.label();
+        let keeper = Keeper {
+            launch,
+            bulk,
+            surroundings,
+            wished,
+            connected,
+            news,
+            end: end.clone(),
+            restarts: 0,
+        };
+        let ended = CancellationToken::new();
+        let guard = ended.clone().drop_guard();
+        tokio::spawn(async move {
+            keeper.run().await;
+            drop(guard);
+        });
+        let sidecar = Self {
+            label,
+            wish,
+            client,
+            end,
+            ended,
+        };
+        (sidecar, to_handle)
+    }
+
+    /// What the sidecar is told whenever it was started again.
+    pub fn wish(&self, wish: Option<W>) {
+        self.wish.send_replace(wish);
+    }
+
+    /// Whether it would be told something.
+    #[must_use]
+    pub fn has_wish(&self) -> bool {
+        self.wish.borrow().is_some()
+    }
+
+    /// Asks the sidecar, waiting for it to be there, and asking again if it died meanwhile.
+    ///
+    /// # Errors
+    /// What the sidecar replies, or that it is kept no more.
+    pub async fn call<C: Call>(&self, call: &C) -> Result<C::Reply, ClientError> {
+        let mut client = self.client.clone();
+        let kept_no_more = || ClientError::Lost {
+            socket: self.label.clone(),
+            method: C::METHOD,
+        };
+        loop {
+            let connected = match client.wait_for(Option::is_some).await {
+                Ok(client) => client.clone().ok_or_else(kept_no_more)?,
+                Err(_) => return Err(kept_no_more()),
+            };
+            match connected.call(call).await {
+                Err(ClientError::Lost { .. }) if !self.end.is_cancelled() => {
+                    tracing::debug!(sidecar = self.label, method = C::METHOD, "asking again");
+                    // The keeper takes the dead client away, then puts the next one in.
+                    client.changed().await.map_err(|_| kept_no_more())?;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// Ends the sidecar and waits until it is gone.
+    pub async fn end(&self) {
+        self.end.cancel();
+        self.ended.cancelled().await;
+    }
+}
+
+/// The task.
+struct Keeper<W, E> {
+    launch: Launch,
+    bulk: Bulk,
+    surroundings: Surroundings,
+    wished: watch::Receiver<Option<W>>,
+    connected: watch::Sender<Option<Client>>,
+    news: mpsc::Sender<News<E>>,
+    end: CancellationToken,
+    restarts: u64,
+}
+
+impl<W, E> Keeper<W, E>
+where
+    W: Call + Clone + Send + Sync + 'static,
+    W::Reply: Send,
+    E: DeserializeOwned + Send + 'static,
+{
+    async fn run(mut self) {
+        let mut backoff = Backoff::new(Policy::SIDECARS);
+        let end = self.end.clone();
+        loop {
+            let started = Instant::now();
+            let trouble = self.one_life().await;
+            let Some(trouble) = trouble else { return };
+            // What it left behind is ended first: the next one shall find ports and files free.
+            let strays = self.surroundings.nursery.end_strays().await;
+            if strays > 0 {
+                tracing::info!(
+                    strays,
+                    sidecar = self.launch.label(),
+                    "left-over processes were ended"
+                );
+            }
+            let pause = backoff.failed_after(started.elapsed());
+            self.notice(backoff.failures(), &trouble);
+            self.restarts += 1;
+            tokio::select! {
+                () = end.cancelled() => return,
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    /// From start to end; returns what went wrong, if the end was not asked for.
+    async fn one_life(&mut self) -> Option<String> {
+        let end = self.end.clone();
+        let mut process = tokio::select! {
+            started = self.launch.start(&self.surroundings.nursery) => match started {
+                Ok(process) => process,
+                Err(error) => return Some(error.to_string()),
+            },
+            () = end.cancelled() => return None,
+        };
+        self.show(process.pid());
+        let trouble = tokio::select! {
+            biased;
+            () = end.cancelled() => None,
+            trouble = self.serve(&mut process) => Some(trouble),
+        };
+        self.connected.send_replace(None);
+        match trouble {
+            None => {
+                process.end(END_GRACE).await;
+                self.show(None);
+                None
+            }
+            Some(trouble) => {
+                // Its connection is gone; its process is, or has to be.
+                let status = process.end(END_GRACE).await;
+                self.show(None);
+                let _ = self.news.send(News::Died).await;
+                Some(format!("{trouble} ({})", Ended(status)))
+            }
+        }
+    }
+
+    /// Connects, tells the wish, and passes on what it tells until it dies.
+    async fn serve(&self, process: &mut Process) -> String {
+        let name = self.launch.name;
+        let subscribed = Client::subscribe::<E>(&self.launch.socket, self.bulk).await;
+        let (client, _, mut events) = match subscribed {
+            Ok(subscribed) => subscribed,
+            Err(error) => return format!("{name} cannot be asked: {error}"),
+        };
+        let wish = self.wished.borrow().clone();
+        let told = async {
+            if let Some(wish) = wish
+                && let Err(error) = client.call(&wish).await
+            {
+                self.surroundings.state.notice(
+                    Level::Error,
+                    Some(self.launch.label()),
+                    format!("after its restart: {error}"),
+                );
+            }
+            self.connected.send_replace(Some(client.clone()));
+            std::future::pending::<()>().await
+        };
+        tokio::select! {
+            () = told => {}
+            () = self.pass_on(&mut events) => {}
+            () = self.pass_on_log(process) => {}
+        }
+        format!("{name} died")
+    }
+
+    async fn pass_on(&self, events: &mut Events<E>) {
+        while let Some(received) = events.next().await {
+            let news = match received {
+                Received::Event(event) => News::Event(event),
+                Received::Lagged(dropped) => News::Lagged(dropped),
+            };
+            if self.news.send(news).await.is_err() {
+                // Nobody handles events: then they are only read.
+                tracing::trace!("an event was dropped");
+            }
+        }
+    }
+
+    /// Shows what it logs; returns when it has ended.
+    async fn pass_on_log(&self, process: &mut Process) {
+        while let Some(line) = process.log.recv().await {
+            self.surroundings
+                .state
+                .notice(Level::Warning, Some(self.launch.label()), line);
+        }
+        process.wait().await;
+    }
+
+    fn show(&self, pid: Option<u32>) {
+        self.surroundings.state.sidecar(SidecarStatus {
+            name: self.launch.name.to_owned(),
+            app: self.launch.app.clone(),
+            pid,
+            socket: self.launch.socket.display().to_string(),
+            restarts: self.restarts,
+        });
+    }
+
+    fn notice(&self, failures: u32, trouble: &str) {
+        // One line tells of a death; a row of them is told at its doublings, so that nothing scrolls away.
+        if failures.is_power_of_two() {
+            let again = match failures {
+                1 => "it is started again".to_owned(),
+                more => format!("it is started again (time {more} in a row)"),
+            };
+            self.surroundings.state.notice(
+                Level::Warning,
+                self.launch.app.clone(),
+                format!("{trouble}; {again}"),
+            );
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! The one place that knows how the project is. Everything upward goes through here: sidecars' news come in, changes go
+//! out as events, and `status` is answered from it.
+//!
+//! [`State`] is the handle; the task behind it owns the data. Output of apps does not pass the task: it goes straight to
+//! the hub, which pushes back on whoever writes too fast.
+
+use std::net::{IpAddr, SocketAddr};
+
+use monday_shared::protocol::run;
+use monday_shared::protocol::supervisor::{
+    AppStatus, Event, ForwardRoute, ForwardStatus, Level, ProjectStatus, SidecarStatus,
+};
+use monday_shared::rpc::hub::Hub;
+use tokio::sync::{mpsc, oneshot};
+
+/// The handle. Clones are the same state.
+#[derive(Clone, Debug)]
+pub struct State {
+    changes: mpsc::UnboundedSender<Change>,
+    hub: Hub<Event>,
+}
+
+/// What can happen to the state. Changes are few and small, so they are never made to wait.
+#[derive(Debug)]
+enum Change {
+    Names(bool),
+    AppAddress(String, IpAddr),
+    AppState(String, run::State),
+    AppRestarted(String),
+    ForwardOpen(String, Vec<ForwardRoute>),
+    ForwardFailed(String, String),
+    Sidecar(SidecarStatus),
+    Notice(Level, Option<String>, String),
+    Ready,
+    Stopping(String),
+    Ask(oneshot::Sender<ProjectStatus>),
+}
+
+impl State {
+    /// A project of which nothing runs yet. The task ends when the last handle is dropped.
+    #[must_use]
+    pub fn start(project: ProjectStatus) -> Self {
+        let (changes, to_apply) = mpsc::unbounded_channel();
+        let hub = Hub::new();
+        let keeper = Keeper {
+            project,
+            hub: hub.clone(),
+        };
+        tokio::spawn(keeper.run(to_apply));
+        Self { changes, hub }
+    }
+
+    /// Where the events are.
+    #[must_use]
+    pub fn hub(&self) -> &Hub<Event> {
+        &self.hub
+    }
+
+    /// How everything is.
+    pub async fn status(&self) -> ProjectStatus {
+        let (asked, answer) = oneshot::channel();
+        self.change(Change::Ask(asked));
+        answer.await.unwrap_or_default()
+    }
+
+    /// Whether host names lead to their addresses.
+    pub fn names(&self, resolve: bool) {
+        self.change(Change::Names(resolve));
+    }
+
+    /// An app's host name has an address.
+    pub fn app_address(&self, app: &str, ip: IpAddr) {
+        self.change(Change::AppAddress(app.to_owned(), ip));
+    }
+
+    /// An app's process changed.
+    pub fn app(&self, app: &str, state: run::State) {
+        self.change(Change::AppState(app.to_owned(), state));
+    }
+
+    /// An app is started once more.
+    pub fn app_restarted(&self, app: &str) {
+        self.change(Change::AppRestarted(app.to_owned()));
+    }
+
+    /// An app wrote something.
+    pub async fn output(&self, app: &str, output: run::Output) {
+        let event = Event::Output {
+            app: app.to_owned(),
+            output,
+        };
+        self.hub.publish_bulk(event).await;
+    }
+
+    /// A forward listens.
+    pub fn forward_open(&self, forward: &str, routes: Vec<(SocketAddr, String)>) {
+        let routes = routes
+            .into_iter()
+            .map(|(listen, target)| ForwardRoute { listen, target })
+            .collect();
+        self.change(Change::ForwardOpen(forward.to_owned(), routes));
+    }
+
+    /// A forward does not work.
+    pub fn forward_failed(&self, forward: &str, why: String) {
+        self.change(Change::ForwardFailed(forward.to_owned(), why));
+    }
+
+    /// A sidecar came or went.
+    pub fn sidecar(&self, status: SidecarStatus) {
+        self.change(Change::Sidecar(status));
+    }
+
+    /// Something that a person should read.
+    pub fn notice(&self, level: Level, subject: Option<String>, message: String) {
+        self.change(Change::Notice(level, subject, message));
+    }
+
+    /// Everything was started that can be.
+    pub fn ready(&self) {
+        self.change(Change::Ready);
+    }
+
+    /// Everything is being stopped.
+    pub fn stopping(&self, why: String) {
+        self.change(Change::Stopping(why));
+    }
+
+    fn change(&self, change: Change) {
+        // The task lives as long as a handle does.
+        let _ = self.changes.send(change);
+    }
+}
+
+/// The task.
+struct Keeper {
+    project: ProjectStatus,
+    hub: Hub<Event>,
+}
+
+impl Keeper {
+    async fn run(mut self, mut changes: mpsc::UnboundedReceiver<Change>) {
+        while let Some(change) = changes.recv().await {
+            if let Some(event) = self.apply(change) {
+                self.hub.publish(event);
+            }
+        }
+    }
+
+    /// What the change means to those who watch.
+    fn apply(&mut self, change: Change) -> Option<Event> {
+        match change {
+            Change::Names(resolve) => {
+                self.project.names = resolve;
+                None
+            }
+            Change::AppAddress(name, ip) => {
+                self.app(&name)?.ip = Some(ip);
+                None
+            }
+            Change::AppState(name, state) => {
+                let app = self.app(&name)?;
+                if app.state == state {
+                    return None;
+                }
+                app.state = state;
+                Some(Event::App(app.clone()))
+            }
+            Change::AppRestarted(name) => {
+                self.app(&name)?.restarts += 1;
+                None
+            }
+            Change::ForwardOpen(name, routes) => {
+                let forward = self.forward(&name)?;
+                forward.routes = routes;
+                forward.error = None;
+                Some(Event::Forward(forward.clone()))
+            }
+            Change::ForwardFailed(name, why) => {
+                let forward = self.forward(&name)?;
+                forward.error = Some(why);
+                Some(Event::Forward(forward.clone()))
+            }
+            Change::Sidecar(status) => {
+                let known = self
+                    .project
+                    .sidecars
+                    .iter_mut()
+                    .find(|known| known.name == status.name && known.app == status.app);
+                match known {
+                    Some(known) => *known = status.clone(),
+                    None => self.project.sidecars.push(status.clone()),
+                }
+                Some(Event::Sidecar(status))
+            }
+            Change::Notice(level, subject, message) => Some(Event::Notice {
+                level,
+                subject,
+                message,
+            }),
+            Change::Ready => Some(Event::Ready(self.project.clone())),
+            Change::Stopping(reason) => Some(Event::Stopping { reason }),
+            Change::Ask(asked) => {
+                // Whoever asked may have gone.
+                let _ = asked.send(self.project.clone());
+                None
+            }
+        }
+    }
+
+    fn app(&mut self, name: &str) -> Option<&mut AppStatus> {
+        self.project.apps.iter_mut().find(|app| app.name == name)
+    }
+
+    fn forward(&mut self, name: &str) -> Option<&mut ForwardStatus> {
+        let forwards = &mut self.project.forwards;
+        forwards.iter_mut().find(|forward| forward.name == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use monday_shared::protocol::common::Bulk;
+    use monday_shared::rpc::hub::Delivery;
+
+    fn project() -> ProjectStatus {
+        ProjectStatus {
+            project: "shop".to_owned(),
+            apps: vec![AppStatus {
+                name: "api".to_owned(),
+                ..AppStatus::default()
+            }],
+            ..ProjectStatus::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_change_is_told_once_and_kept() {
+        let state = State::start(project());
+        let (_, mut events) = state.hub().subscribe(Bulk::Lossless);
+        let running = run::State {
+            phase: run::Phase::Running,
+            generation: 1,
+            ..run::State::default()
+        };
+        state.app("api", running.clone());
+        state.app("api", running.clone());
+        state.app("unknown", running);
+        state.stopping("the test ends".to_owned());
+        assert!(matches!(
+            events.next().await.unwrap(),
+            Delivery::Event(event) if matches!(event.event, Event::App(_))
+        ));
+        assert!(matches!(
+            events.next().await.unwrap(),
+            Delivery::Event(event) if matches!(event.event, Event::Stopping { .. })
+        ));
+        assert_eq!(
+            state.status().await.apps[0].state.phase,
+            run::Phase::Running
+        );
+    }
+}

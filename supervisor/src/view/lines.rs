@@ -1,0 +1,257 @@
+//! One line after the other, each with the name of whoever it comes from: what is shown in a pipe, in a log, and where
+//! there is no terminal for more.
+
+use std::fmt::Display;
+use std::hash::Hasher as _;
+use std::io::Write as _;
+
+use anstyle::{AnsiColor, Style};
+use monday_shared::life::report::Format;
+use monday_shared::protocol::run::{Exit, Phase};
+use monday_shared::protocol::supervisor::{AppStatus, Event, ForwardStatus, Level, ProjectStatus};
+use monday_shared::socket::runtime_dir::Fnv;
+
+/// The name before the supervisor's own lines.
+const OWN: &str = "monday";
+
+/// The colours of names; red is kept for errors and yellow for warnings.
+const PALETTE: [AnsiColor; 9] = [
+    AnsiColor::Cyan,
+    AnsiColor::Magenta,
+    AnsiColor::Green,
+    AnsiColor::Blue,
+    AnsiColor::BrightCyan,
+    AnsiColor::BrightMagenta,
+    AnsiColor::BrightGreen,
+    AnsiColor::BrightBlue,
+    AnsiColor::BrightYellow,
+];
+
+/// The status with which a shell says that it did not find a program.
+const NOT_FOUND: i32 = 127;
+
+/// The view.
+#[derive(Debug)]
+pub struct Lines {
+    /// The width of the longest name.
+    width: usize,
+    colour: bool,
+}
+
+impl Lines {
+    /// A view of these names.
+    #[must_use]
+    pub fn new<'a>(names: impl IntoIterator<Item = &'a str>, colour: bool) -> Self {
+        let longest = names.into_iter().map(|name| name.chars().count()).max();
+        Self {
+            width: longest.unwrap_or(0).max(OWN.len()),
+            colour,
+        }
+    }
+
+    fn line(&self, name: &str, style: Style, text: &[u8], lines: &mut Vec<u8>) {
+        let width = self.width;
+        // Writing into memory does not fail.
+        let _ = if self.colour {
+            write!(lines, "{style}{name:<width$} |{style:#} ")
+        } else {
+            write!(lines, "{name:<width$} | ")
+        };
+        lines.extend_from_slice(text);
+        lines.push(b'\n');
+    }
+
+    fn own(&self, text: &impl Display, lines: &mut Vec<u8>) {
+        let text = text.to_string();
+        for line in text.lines() {
+            self.line(OWN, Style::new().bold(), line.as_bytes(), lines);
+        }
+    }
+
+    fn notice(&self, level: Level, subject: Option<&str>, message: &str, lines: &mut Vec<u8>) {
+        let (word, colour) = match level {
+            Level::Info => ("", None),
+            Level::Warning => ("warning: ", Some(AnsiColor::Yellow)),
+            Level::Error => ("error: ", Some(AnsiColor::Red)),
+        };
+        let subject = subject.map(|name| format!("{name}: ")).unwrap_or_default();
+        match colour {
+            Some(colour) if self.colour => {
+                let style = Style::new().fg_color(Some(colour.into()));
+                self.own(&format!("{style}{word}{style:#}{subject}{message}"), lines);
+            }
+            _ => self.own(&format!("{word}{subject}{message}"), lines),
+        }
+    }
+
+    fn app(&self, app: &AppStatus, lines: &mut Vec<u8>) {
+        let name = Some(app.name.as_str());
+        match (app.state.phase, app.state.exit) {
+            (Phase::Failed, _) => {
+                let reason = app
+                    .state
+                    .reason
+                    .as_deref()
+                    .unwrap_or("it could not be started");
+                self.notice(Level::Error, name, reason, lines);
+            }
+            (Phase::Exited, Some(exit)) if exit != Exit::Code(0) => {
+                let mut what = app.state.to_string();
+                if exit == Exit::Code(NOT_FOUND) {
+                    what.push_str(" (a program was not found, says the shell above)");
+                }
+                self.notice(Level::Error, name, &what, lines);
+            }
+            _ => self.own(app, lines),
+        }
+    }
+
+    fn forward(&self, forward: &ForwardStatus, lines: &mut Vec<u8>) {
+        let name = &forward.name;
+        if let Some(error) = &forward.error {
+            return self.notice(Level::Error, Some(name), error, lines);
+        }
+        for route in &forward.routes {
+            self.own(
+                &format!("{name}: {} -> {}", route.listen, route.target),
+                lines,
+            );
+        }
+    }
+
+    /// What runs, and where it can be reached.
+    fn summary(&self, project: &ProjectStatus, lines: &mut Vec<u8>) {
+        self.own(&format!("{} is up", project.project), lines);
+        let named = |hostname: &Option<String>| match hostname {
+            Some(hostname) if project.names => hostname.clone(),
+            _ => String::new(),
+        };
+        let apps = project
+            .apps
+            .iter()
+            .filter_map(|app| Some((app.name.as_str(), named(&app.hostname), app.ip?.to_string())));
+        let forwards = project.forwards.iter().flat_map(|forward| {
+            let hostname = named(&forward.hostname);
+            forward.routes.iter().map(move |route| {
+                let at = if hostname.is_empty() {
+                    String::new()
+                } else {
+                    format!("{hostname}:{}", route.listen.port())
+                };
+                (forward.name.as_str(), at, route.listen.to_string())
+            })
+        });
+        let rows: Vec<_> = apps.chain(forwards).collect();
+        let columns = rows.iter().fold((0, 0), |(name, at), row| {
+            (
+                name.max(row.0.chars().count()),
+                at.max(row.1.chars().count()),
+            )
+        });
+        for (name, at, address) in rows {
+            let (first, second) = columns;
+            self.own(
+                &format!("  {name:<first$}  {at:<second$}  {address}"),
+                lines,
+            );
+        }
+    }
+}
+
+impl Format<Event> for Lines {
+    fn event(&mut self, event: &Event, lines: &mut Vec<u8>) {
+        match event {
+            Event::Ready(project) => self.summary(project, lines),
+            Event::App(app) => self.app(app, lines),
+            Event::Forward(forward) => self.forward(forward, lines),
+            Event::Sidecar(_) => {}
+            Event::Output { app, output } => {
+                let style = Style::new().fg_color(Some(colour_of(app).into()));
+                for line in &output.lines {
+                    self.line(app, style, &line.0, lines);
+                }
+            }
+            Event::Notice {
+                level,
+                subject,
+                message,
+            } => self.notice(*level, subject.as_deref(), message, lines),
+            Event::Stopping { reason } => self.own(&format!("stopping: {reason}"), lines),
+        }
+    }
+
+    fn lagged(&mut self, dropped: u64, lines: &mut Vec<u8>) {
+        self.own(
+            &format!("{dropped} lines of output were lost here: whoever reads this is too slow"),
+            lines,
+        );
+    }
+}
+
+/// The same name has the same colour in every run.
+fn colour_of(name: &str) -> AnsiColor {
+    let mut hasher = Fnv::default();
+    hasher.write(name.as_bytes());
+    let at = usize::try_from(hasher.finish() % PALETTE.len() as u64).unwrap_or(0);
+    PALETTE[at]
+}
+
+#[cfg(test)]
+mod tests {
+    use monday_shared::protocol::run::{Line, Output, State, Stream};
+
+    use super::*;
+
+    fn shown(events: &[Event]) -> String {
+        let mut view = Lines::new(["api", "frontend"], false);
+        let mut lines = Vec::new();
+        for event in events {
+            view.event(event, &mut lines);
+        }
+        String::from_utf8_lossy(&lines).into_owned()
+    }
+
+    #[test]
+    fn every_line_of_output_has_its_app_s_name_before_it() {
+        let output = Output {
+            generation: 1,
+            stream: Stream::Stdout,
+            lines: vec![Line(b"one".to_vec()), Line(b"two".to_vec())],
+            partial: false,
+        };
+        let event = Event::Output {
+            app: "api".to_owned(),
+            output,
+        };
+        assert_eq!(shown(&[event]), "api      | one\napi      | two\n");
+    }
+
+    #[test]
+    fn an_app_that_fails_is_an_error_and_one_that_ends_well_is_not() {
+        let app = |phase, exit| {
+            Event::App(AppStatus {
+                name: "api".to_owned(),
+                state: State {
+                    phase,
+                    exit,
+                    ..State::default()
+                },
+                ..AppStatus::default()
+            })
+        };
+        let text = shown(&[
+            app(Phase::Exited, Some(Exit::Code(0))),
+            app(Phase::Exited, Some(Exit::Code(127))),
+            app(Phase::Exited, Some(Exit::Signal(11))),
+        ]);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], "monday   | api: ended, exit status 0");
+        assert!(lines[1].starts_with("monday   | error: api: ended, exit status 127 ("));
+        assert_eq!(lines[2], "monday   | error: api: ended, killed by SIGSEGV");
+    }
+
+    #[test]
+    fn a_name_keeps_its_colour() {
+        assert_eq!(colour_of("api"), colour_of("api"));
+    }
+}

@@ -1,0 +1,133 @@
+//! Gives the project's host names their addresses, through monday-ipalias.
+
+use monday_shared::protocol::error::ErrorKind;
+use monday_shared::protocol::ipalias::{
+    Assign, Event, HostsStatus, NameSpec, NameStatus, Names, Release,
+};
+use monday_shared::protocol::supervisor::Level;
+use monday_shared::rpc::client::ClientError;
+use tokio::sync::mpsc;
+
+use super::addresses::Addresses;
+use crate::plan::{Hostname, Plan};
+use crate::sidecar::keeper::{News, Sidecar};
+use crate::state::State;
+
+/// The kept monday-ipalias.
+pub type Ipalias = Sidecar<Assign>;
+
+/// Assigns every host name of the plan. A name that cannot be had is told, and what needs it fails; the others go on.
+pub async fn assign(ipalias: &Ipalias, plan: &Plan, state: &State, addresses: &mut Addresses) {
+    let specs: Vec<NameSpec> = plan.hostnames.iter().map(spec).collect();
+    let assigned = match ipalias
+        .call(&Assign {
+            names: specs.clone(),
+        })
+        .await
+    {
+        Ok(names) => Some(names),
+        // One name may be the whole trouble: the others are asked for one by one.
+        Err(error) if specs.len() > 1 => {
+            tracing::debug!(%error, "the names could not be assigned together");
+            assign_each(ipalias, plan, specs, state).await
+        }
+        Err(error) => {
+            refused(state, &plan.hostnames[0], &error);
+            None
+        }
+    };
+    let Some(Names { names, hosts }) = assigned else {
+        return;
+    };
+    for name in &names {
+        addresses.name(&name.name, name.ip);
+        if let Some(note) = &name.note {
+            state.notice(Level::Warning, Some(name.name.clone()), note.clone());
+        }
+    }
+    // A restarted monday-ipalias gives the same addresses, whatever listens there meanwhile.
+    ipalias.wish(Some(Assign {
+        names: names.iter().map(|name| pinned(plan, name)).collect(),
+    }));
+    state.names(matches!(hosts, HostsStatus::Written { .. }) || names.iter().all(|n| n.resolves));
+    if let HostsStatus::Unwritable { file, reason } = hosts {
+        state.notice(
+            Level::Warning,
+            None,
+            format!("host names work by address only, because {file} cannot be written: {reason}"),
+        );
+    }
+}
+
+async fn assign_each(
+    ipalias: &Ipalias,
+    plan: &Plan,
+    specs: Vec<NameSpec>,
+    state: &State,
+) -> Option<Names> {
+    let mut all: Option<Names> = None;
+    for (hostname, spec) in plan.hostnames.iter().zip(specs) {
+        match ipalias.call(&Assign { names: vec![spec] }).await {
+            Ok(assigned) => match &mut all {
+                Some(all) => {
+                    all.names.extend(assigned.names);
+                    all.hosts = assigned.hosts;
+                }
+                None => all = Some(assigned),
+            },
+            Err(error) => refused(state, hostname, &error),
+        }
+    }
+    all
+}
+
+fn refused(state: &State, hostname: &Hostname, error: &ClientError) {
+    let what = match error {
+        ClientError::Refused(error) if error.data.kind == ErrorKind::Conflict => {
+            error.message.clone()
+        }
+        error => format!("`{}` gets no address: {error}", hostname.name),
+    };
+    for user in &hostname.used_by {
+        state.notice(Level::Error, Some(user.clone()), what.clone());
+    }
+}
+
+fn spec(hostname: &Hostname) -> NameSpec {
+    NameSpec {
+        name: hostname.name.clone(),
+        ports: hostname.ports.clone(),
+        ip: None,
+    }
+}
+
+fn pinned(plan: &Plan, name: &NameStatus) -> NameSpec {
+    let ports = plan
+        .hostnames
+        .iter()
+        .find(|hostname| hostname.name == name.name)
+        .map(|hostname| hostname.ports.clone());
+    NameSpec {
+        name: name.name.clone(),
+        ports: ports.unwrap_or_default(),
+        ip: Some(name.ip),
+    }
+}
+
+/// Takes all names back.
+pub async fn release(ipalias: &Ipalias, plan: &Plan) {
+    ipalias.wish(None);
+    let names = plan.hostnames.iter().map(|h| h.name.clone()).collect();
+    if let Err(error) = ipalias.call(&Release { names }).await {
+        tracing::debug!(%error, "the names could not be released; the end of monday-ipalias does it");
+    }
+}
+
+/// Shows what monday-ipalias tells, as long as it is kept.
+pub async fn watch(mut news: mpsc::Receiver<News<Event>>, state: State) {
+    while let Some(news) = news.recv().await {
+        if let News::Event(event @ Event::Rewritten { .. }) = news {
+            state.notice(Level::Info, None, event.to_string());
+        }
+    }
+}

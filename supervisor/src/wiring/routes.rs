@@ -1,0 +1,101 @@
+//! Opens the listeners of the forwards, through monday-tcpproxy.
+
+use monday_shared::protocol::supervisor::Level;
+use monday_shared::protocol::tcpproxy::{Event, Open, RouteSpec};
+use tokio::sync::mpsc;
+
+use super::addresses::Addresses;
+use crate::plan::{Forward, Plan, Route};
+use crate::sidecar::keeper::{News, Sidecar};
+use crate::state::State;
+
+/// The kept monday-tcpproxy.
+pub type Tcpproxy = Sidecar<Open>;
+
+/// Opens every route of the plan, a forward at a time: all ports of a forward or none, and one that fails leaves the
+/// others as they are.
+pub async fn open(tcpproxy: &Tcpproxy, plan: &Plan, state: &State, addresses: &mut Addresses) {
+    let mut opened = Vec::new();
+    for forward in &plan.forwards {
+        let routes: Vec<&Route> = plan.routes_of(&forward.name).collect();
+        if routes.is_empty() {
+            continue;
+        }
+        match open_forward(tcpproxy, forward, &routes, addresses).await {
+            Ok((specs, listening)) => {
+                state.forward_open(&forward.name, listening);
+                opened.extend(specs);
+                // From the first one on, so that a death in between loses nothing.
+                tcpproxy.wish(Some(Open {
+                    routes: opened.clone(),
+                }));
+            }
+            Err(why) => state.forward_failed(&forward.name, why),
+        }
+    }
+}
+
+/// Where the ports of a forward listen, and where they lead.
+type Listening = Vec<(std::net::SocketAddr, String)>;
+
+async fn open_forward(
+    tcpproxy: &Tcpproxy,
+    forward: &Forward,
+    routes: &[&Route],
+    addresses: &mut Addresses,
+) -> Result<(Vec<RouteSpec>, Listening), String> {
+    let specs: Vec<RouteSpec> = routes
+        .iter()
+        .map(|route| spec(route, addresses))
+        .collect::<Option<_>>()
+        .ok_or_else(|| {
+            let name = forward.hostname.as_deref().unwrap_or_default();
+            format!("its host name `{name}` has no address")
+        })?;
+    let call = Open {
+        routes: specs.clone(),
+    };
+    let open = tcpproxy.call(&call).await.map_err(|e| e.to_string())?;
+    let listening = open
+        .routes
+        .iter()
+        .map(|route| {
+            addresses.route(&route.id, route.listen);
+            (route.listen, route.target.clone())
+        })
+        .collect();
+    Ok((specs, listening))
+}
+
+fn spec(route: &Route, addresses: &Addresses) -> Option<RouteSpec> {
+    let listen = route.listen.address(|name| addresses.of_name(name))?;
+    let mut spec = RouteSpec::new(&route.id, listen.to_string(), addresses.target(route));
+    if let Some(wait) = route.connect_wait {
+        spec.connect_wait = wait;
+    }
+    Some(spec)
+}
+
+/// Shows what monday-tcpproxy tells, as long as it is kept.
+pub async fn watch(mut news: mpsc::Receiver<News<Event>>, state: State) {
+    while let Some(news) = news.recv().await {
+        match news {
+            News::Event(Event::DialFailed { id, client, error }) => state.notice(
+                Level::Warning,
+                Some(forward_of(&id).to_owned()),
+                format!("connection from {client} failed: {error}"),
+            ),
+            News::Event(Event::AcceptFailed { id, error }) => state.notice(
+                Level::Warning,
+                Some(forward_of(&id).to_owned()),
+                format!("cannot accept connections, trying on: {error}"),
+            ),
+            _ => {}
+        }
+    }
+}
+
+/// The forward that a route belongs to: its id is `forward:L`.
+fn forward_of(id: &str) -> &str {
+    id.rsplit_once(':').map_or(id, |(forward, _)| forward)
+}
