@@ -11,7 +11,7 @@ use monday_shared::duration::Span;
 use monday_shared::life::args::OutputFormat;
 use monday_shared::life::command::CommandSpec;
 use monday_shared::life::report::{Json, Sink};
-use monday_shared::life::{Ending, LifeError, Sidecar as Life};
+use monday_shared::life::{Ending, LifeError, Sidecar as Life, exit};
 use monday_shared::platform;
 use monday_shared::protocol::common::Bulk;
 use monday_shared::protocol::run::Phase;
@@ -47,7 +47,13 @@ const TELL_AFTER: Duration = Duration::from_secs(2);
 /// # Errors
 /// [`Error`] if it could not be run at all; what fails of a project that runs is told, and the rest goes on.
 pub async fn run(args: RunArgs) -> Result<u8, Error> {
-    let plan = read_plan(&args)?;
+    let plan = match read_plan(&args) {
+        Err(Error::Configuration(report)) => {
+            refuse(&report, args.life.output);
+            return Ok(exit::USAGE);
+        }
+        plan => plan?,
+    };
     let folder = project_dir(&plan.project)?;
     let mut life = begin(&args, &folder, &plan.project)?;
     if let Err(error) = platform::become_subreaper() {
@@ -94,6 +100,18 @@ fn read_plan(args: &RunArgs) -> Result<Plan, Error> {
         tell(&format!("{name}, from {}", files.join(", ")));
     }
     Ok(plan::plan(project))
+}
+
+/// Shows why the configuration cannot be used.
+fn refuse(report: &Report, output: OutputFormat) {
+    if output == OutputFormat::Text {
+        return warn(report);
+    }
+    let mut event = report.to_json();
+    if let Some(object) = event.as_object_mut() {
+        object.insert("event".to_owned(), "invalid".into());
+    }
+    let _ = writeln!(std::io::stdout(), "{event}");
 }
 
 /// Shows what the configuration reader found, before anything runs.

@@ -66,3 +66,33 @@ impl Addresses {
         apps.chain(forwards).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Listen;
+
+    fn route(target: &str) -> Route {
+        Route {
+            id: "api:80".to_owned(),
+            forward: "api".to_owned(),
+            listen: Listen {
+                hostname: None,
+                port: 80,
+            },
+            target: Target::Address(target.to_owned()),
+            connect_wait: None,
+        }
+    }
+
+    #[test]
+    fn a_name_of_the_project_leads_to_its_address_and_any_other_is_left_to_the_resolver() {
+        let mut addresses = Addresses::default();
+        addresses.name("back.demo.test", IpAddr::from([127, 77, 0, 9]));
+        let target = |text| addresses.target(&route(text));
+        assert_eq!(target("back.demo.test:9090"), "127.77.0.9:9090");
+        assert_eq!(target("Back.Demo.Test:9090"), "127.77.0.9:9090");
+        assert_eq!(target("db.example.com:5432"), "db.example.com:5432");
+        assert_eq!(target("[::1]:5432"), "[::1]:5432");
+    }
+}

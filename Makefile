@@ -1,0 +1,49 @@
+# The front door of monday for a person. `make` alone says what there is.
+
+CARGO ?= cargo
+PREFIX ?= /usr/local
+DESTDIR ?=
+# How long `make demo` runs; empty: until Ctrl-C. Anything that sleep(1) takes, such as 20s.
+DEMO_FOR ?=
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+RELEASE := $(TARGET)/release
+EXECUTABLES := monday-supervisor monday-run monday-ipalias monday-tcpproxy
+
+.DEFAULT_GOAL := help
+.PHONY: help demo build test lint bench install uninstall clean
+
+help: ## Show what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## Build every executable into target/release
+	$(CARGO) build --release --workspace --bins
+
+demo: ## Run the demo project: two services and a proxy, no root needed (DEMO_FOR=20s ends it by itself)
+	@$(CARGO) build --quiet --release --bins -p monday-supervisor -p monday-run -p monday-ipalias -p monday-tcpproxy
+	@$(CARGO) build --quiet --release -p monday-supervisor --example demo
+	@DEMO_PROGRAM="$(abspath $(RELEASE))/examples/demo" exec $(RELEASE)/monday-supervisor run demo \
+		--config supervisor/examples/demo/monday.yaml $(if $(DEMO_FOR),-- sleep $(DEMO_FOR))
+
+test: ## Run all tests
+	$(CARGO) build --workspace --bins --examples
+	$(CARGO) test --workspace
+
+lint: ## Check formatting, lints and documentation, warnings denied
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items
+
+bench: ## Measure the relay beside raw loopback, haproxy and socat (all from Debian's packages)
+	$(CARGO) build --release --workspace --bins
+	$(RELEASE)/monday-bench relay
+
+install: build ## Install into PREFIX (default /usr/local), below DESTDIR
+	install -d "$(DESTDIR)$(PREFIX)/bin"
+	install -m 755 $(addprefix $(RELEASE)/,$(EXECUTABLES)) "$(DESTDIR)$(PREFIX)/bin"
+
+uninstall: ## Remove what install put there
+	rm -f $(addprefix "$(DESTDIR)$(PREFIX)/bin"/,$(EXECUTABLES))
+
+clean: ## Remove what was built
+	$(CARGO) clean
