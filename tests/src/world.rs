@@ -1,0 +1,361 @@
+//! The world of one test: folders, a hosts file and an environment of its own.
+
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::executable;
+use crate::namespace;
+use crate::process::{Finished, Process};
+use crate::survivors::{self, MARK, Survivor};
+use crate::user::User;
+use crate::wait::Deadline;
+
+/// What every hosts file has, and nothing of monday may touch.
+pub const FOREIGN_HOSTS: &str =
+    "127.0.0.1\tlocalhost\n# a line of somebody else\n192.0.2.7  elsewhere.example\n";
+
+/// The longest path that a temporary folder may have here, in bytes: the sockets below it have to fit into the 107
+/// bytes of a socket address.
+const LONGEST_TEMPORARY: usize = 24;
+
+/// The world of one test. Dropping it ends every process that is left of it.
+#[derive(Debug)]
+pub struct World {
+    folder: TempDir,
+    mark: String,
+    user: User,
+    private_hosts: bool,
+    executables: PathBuf,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl World {
+    /// A world in which commands run as whoever runs the tests.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::of(User::Same)
+    }
+
+    /// A world in which commands run as an ordinary user, also when the tests run as root.
+    #[must_use]
+    pub fn ordinary() -> Self {
+        Self::of(User::Ordinary)
+    }
+
+    /// In this world `/etc/hosts` is its [hosts file](Self::hosts_file): commands run in private mount namespaces.
+    #[must_use]
+    pub fn with_private_hosts(mut self) -> Self {
+        self.private_hosts = true;
+        self
+    }
+
+    fn of(user: User) -> Self {
+        let folder = tempfile::Builder::new()
+            .prefix("mt")
+            .tempdir_in(temporary())
+            .expect("a temporary folder can be made");
+        let mark = folder
+            .path()
+            .file_name()
+            .expect("a temporary folder has a name")
+            .to_string_lossy()
+            .into_owned();
+        user.own(folder.path());
+        let world = Self {
+            executables: reachable_executables(folder.path(), user),
+            folder,
+            mark,
+            user,
+            private_hosts: false,
+        };
+        // Short names: they are part of the paths of sockets.
+        for part in ["r", "home", "config"] {
+            let path = world.path(part);
+            std::fs::create_dir(&path).expect("a folder can be made in a temporary one");
+            user.own(&path);
+        }
+        world.write("hosts", FOREIGN_HOSTS);
+        world
+    }
+
+    /// Its folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Something in its folder.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// `$XDG_RUNTIME_DIR`.
+    #[must_use]
+    pub fn runtime_dir(&self) -> PathBuf {
+        self.path("r")
+    }
+
+    /// `$HOME`, which is the working directory as well.
+    #[must_use]
+    pub fn home(&self) -> PathBuf {
+        self.path("home")
+    }
+
+    /// Where its configuration files are written by [`Self::configure`].
+    #[must_use]
+    pub fn config(&self) -> PathBuf {
+        self.path("config")
+    }
+
+    /// Its hosts file.
+    #[must_use]
+    pub fn hosts_file(&self) -> PathBuf {
+        self.path("hosts")
+    }
+
+    /// What is in its hosts file now.
+    #[must_use]
+    pub fn hosts(&self) -> String {
+        std::fs::read_to_string(self.hosts_file()).expect("the hosts file is there")
+    }
+
+    /// The control socket that the supervisor of that project serves.
+    #[must_use]
+    pub fn supervisor_socket(&self, project: &str) -> PathBuf {
+        self.runtime_dir()
+            .join("monday")
+            .join(project)
+            .join("supervisor.sock")
+    }
+
+    /// A host name that no other test uses, so that no two tests want the same address.
+    #[must_use]
+    pub fn host(&self, name: &str) -> String {
+        format!("{name}.{}.test", self.mark.to_ascii_lowercase())
+    }
+
+    /// Writes a file into its folder and returns where it is.
+    #[must_use = "the path says where it is"]
+    pub fn file(&self, name: &str, text: &str) -> PathBuf {
+        self.write(name, text);
+        self.path(name)
+    }
+
+    /// Writes a file into its folder.
+    pub fn write(&self, name: &str, text: &str) {
+        let path = self.path(name);
+        std::fs::write(&path, text).expect("a file can be written into a temporary folder");
+        self.user.own(&path);
+    }
+
+    /// Writes its `monday.yaml` and returns where it is.
+    #[must_use = "the path has to be given to --config"]
+    pub fn configure(&self, yaml: &str) -> PathBuf {
+        self.file("config/monday.yaml", yaml)
+    }
+
+    /// A command in this world: one of monday's executables by its name, or any program on PATH.
+    #[must_use]
+    pub fn command(&self, program: &str) -> Command {
+        let program = if program.starts_with("monday-") {
+            // Built, even where it is reached by another path.
+            drop(executable::find(program));
+            self.executables.join(program).into_os_string()
+        } else {
+            OsString::from(program)
+        };
+        let mut words: Vec<OsString> = Vec::new();
+        if self.private_hosts {
+            words.extend(
+                namespace::wrapper(&self.hosts_file())
+                    .into_iter()
+                    .map(OsString::from),
+            );
+        }
+        words.extend(self.user.wrapper().into_iter().map(OsString::from));
+        words.push(program);
+        let mut words = words.into_iter();
+        let mut command = Command::new(words.next().expect("there is at least the program"));
+        command.args(words);
+        self.furnish(&mut command);
+        command
+    }
+
+    /// The environment and the working directory of every command: nothing of monday's, and all of it this world's.
+    fn furnish(&self, command: &mut Command) {
+        let system = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
+        command
+            .env_clear()
+            .env(MARK, &self.mark)
+            .env("PATH", format!("{}:{system}", self.executables.display()))
+            .env("HOME", self.home())
+            .env("XDG_RUNTIME_DIR", self.runtime_dir())
+            .env("TMPDIR", self.folder())
+            .env("LC_ALL", "C.UTF-8")
+            .current_dir(self.home());
+    }
+
+    /// Starts a program with these arguments.
+    #[must_use]
+    pub fn start<A: AsRef<std::ffi::OsStr>>(
+        &self,
+        program: &str,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Process {
+        let mut command = self.command(program);
+        command.args(arguments);
+        Process::start(command)
+    }
+
+    /// Runs a program with these arguments to its end.
+    #[must_use]
+    pub fn run<A: AsRef<std::ffi::OsStr>>(
+        &self,
+        program: &str,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Finished {
+        self.start(program, arguments).finish()
+    }
+
+    /// Runs a shell script to its end.
+    #[must_use]
+    pub fn sh(&self, script: &str) -> Finished {
+        self.run("sh", ["-c", script])
+    }
+
+    /// The processes of this world that live now.
+    #[must_use]
+    pub fn survivors(&self) -> Vec<Survivor> {
+        survivors::find(&self.mark)
+    }
+
+    /// Waits until no process of this world is left.
+    ///
+    /// # Panics
+    /// If one is left after `span`, naming it.
+    pub fn assert_no_survivors(&self, span: Duration) {
+        let left = survivors::wait_until_none(&self.mark, Deadline::within(span));
+        let left: Vec<String> = left.iter().map(ToString::to_string).collect();
+        assert!(
+            left.is_empty(),
+            "processes are left after {span:?}:\n{}",
+            left.join("\n")
+        );
+    }
+
+    /// Checks that nothing of monday is left in the hosts file.
+    ///
+    /// # Panics
+    /// If something is, or if something of somebody else is not.
+    pub fn assert_hosts_untouched(&self) {
+        assert_eq!(
+            self.hosts(),
+            FOREIGN_HOSTS,
+            "the hosts file is not as it was"
+        );
+    }
+
+    /// The sockets and other files that are left in the runtime folder.
+    #[must_use]
+    pub fn runtime_files(&self) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        let mut folders = vec![self.runtime_dir()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder)
+                .expect("a runtime folder can be read")
+                .flatten()
+            {
+                match entry.file_type() {
+                    Ok(kind) if kind.is_dir() => folders.push(entry.path()),
+                    _ => found.push(entry.path()),
+                }
+            }
+        }
+        found.sort();
+        found
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        survivors::end(&self.mark);
+    }
+}
+
+/// The temporary folder, or `/tmp` where that one's path is too long.
+fn temporary() -> PathBuf {
+    let usual = std::env::temp_dir();
+    if usual.as_os_str().len() <= LONGEST_TEMPORARY {
+        usual
+    } else {
+        PathBuf::from("/tmp")
+    }
+}
+
+/// The folder of the executables, or of copies where the user cannot reach them.
+fn reachable_executables(world: &Path, user: User) -> PathBuf {
+    let built = executable::folder();
+    if !user.changes() || can_reach(user, &built) {
+        return built;
+    }
+    let copies = world.join("bin");
+    std::fs::create_dir(&copies).expect("a folder can be made in a temporary one");
+    let all = executable::SIDECARS
+        .into_iter()
+        .chain([executable::SUPERVISOR]);
+    for name in all {
+        std::fs::copy(executable::find(name), copies.join(name))
+            .expect("an executable can be copied");
+    }
+    copies
+}
+
+fn can_reach(user: User, folder: &Path) -> bool {
+    let words = user.wrapper();
+    let Some((program, arguments)) = words.split_first() else {
+        return true;
+    };
+    Command::new(program)
+        .args(arguments)
+        .args(["test", "-x"])
+        .arg(folder.join(executable::SUPERVISOR))
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+/// A port that nobody listens on, on no address, and that is given to no other test of this run. Below the range from
+/// which the kernel takes ports by itself (32768, ip(7)), so that it stays free until it is bound.
+#[must_use]
+pub fn free_port() -> u16 {
+    const FIRST: u16 = 10_000;
+    const COUNT: u16 = 22_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    static GIVEN: Mutex<Option<HashSet<u16>>> = Mutex::new(None);
+    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let given = given.get_or_insert_with(|| {
+        // Two runs at the same time begin at different places.
+        let start = (std::process::id() * 97) % u32::from(COUNT);
+        NEXT.store(u16::try_from(start).unwrap_or(0), Ordering::Relaxed);
+        HashSet::new()
+    });
+    for _ in 0..COUNT {
+        let port = FIRST + NEXT.fetch_add(1, Ordering::Relaxed) % COUNT;
+        if std::net::TcpListener::bind(("0.0.0.0", port)).is_ok() && given.insert(port) {
+            return port;
+        }
+    }
+    panic!("there is no free port");
+}
