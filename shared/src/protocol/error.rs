@@ -48,6 +48,27 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// Every kind that can be sent, in the order of the reference (`shared/PROTOCOL.md`).
+    pub const ALL: [Self; 17] = [
+        Self::ParseError,
+        Self::InvalidRequest,
+        Self::UnknownMethod,
+        Self::InvalidParams,
+        Self::TooLarge,
+        Self::Internal,
+        Self::NotFound,
+        Self::Conflict,
+        Self::Busy,
+        Self::Timeout,
+        Self::Denied,
+        Self::PortInUse,
+        Self::AddressUnavailable,
+        Self::ShuttingDown,
+        Self::SpawnFailed,
+        Self::Os,
+        Self::UnsupportedProtocol,
+    ];
+
     /// The JSON-RPC 2.0 error number that belongs to the kind (section 5.1 of the specification); everything that is
     /// not about the protocol itself is -32000.
     #[must_use]
@@ -122,5 +143,39 @@ impl RpcError {
             ErrorKind::InvalidParams,
             format!("the parameters of `{method}` are wrong: {why}"),
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_of_kinds_is_complete() {
+        // A kind that is added to the enum does not compile here until it has a place in the list.
+        let place = |kind| match kind {
+            ErrorKind::ParseError => 0,
+            ErrorKind::InvalidRequest => 1,
+            ErrorKind::UnknownMethod => 2,
+            ErrorKind::InvalidParams => 3,
+            ErrorKind::TooLarge => 4,
+            ErrorKind::Internal => 5,
+            ErrorKind::NotFound => 6,
+            ErrorKind::Conflict => 7,
+            ErrorKind::Busy => 8,
+            ErrorKind::Timeout => 9,
+            ErrorKind::Denied => 10,
+            ErrorKind::PortInUse => 11,
+            ErrorKind::AddressUnavailable => 12,
+            ErrorKind::ShuttingDown => 13,
+            ErrorKind::SpawnFailed => 14,
+            ErrorKind::Os => 15,
+            ErrorKind::UnsupportedProtocol => 16,
+            ErrorKind::Unknown => 17,
+        };
+        for (at, kind) in ErrorKind::ALL.into_iter().enumerate() {
+            assert_eq!(place(kind), at);
+        }
+        assert_eq!(place(ErrorKind::Unknown), ErrorKind::ALL.len());
     }
 }
