@@ -7,7 +7,8 @@
 //! - [`rpc`]: the server and the client that carry these messages, and the [`rpc::hub`] that fans events out;
 //! - [`socket`]: where sockets live and who may bind, replace and use them;
 //! - [`life`]: the one life that every executable leads: flags, log, signals, lifeline, ready line, `-- COMMAND`, exit code;
-//! - small pieces that would otherwise be written several times: [`address_env`], [`backoff`], [`duration`], [`holder`].
+//! - small pieces that would otherwise be written several times: [`address_env`], [`backoff`], [`duration`], [`holder`],
+//!   [`name_colour`].
 //!
 //! `shared` knows no other crate of the workspace. The wire format is documented in `shared/PROTOCOL.md`.
 
@@ -16,6 +17,7 @@ pub mod backoff;
 pub mod duration;
 pub mod holder;
 pub mod life;
+pub mod name_colour;
 pub mod platform;
 pub mod protocol;
 pub mod rpc;

@@ -115,9 +115,22 @@ impl Reporter {
         Ok(Self { stop, written })
     }
 
+    /// Prints what was published until now, and no more.
+    pub fn last(&self) {
+        self.stop.cancel();
+    }
+
+    /// Waits until nothing will be printed any more: all is printed after [`last`](Self::last), however long whoever
+    /// reads it takes, or nobody reads it any more. Dropping the future loses nothing; afterwards there is nothing to
+    /// [`finish`](Self::finish).
+    pub async fn printed(&mut self) {
+        // An error means that the thread is gone, which is the same.
+        let _ = (&mut self.written).await;
+    }
+
     /// Prints what was published until now and ends.
     pub async fn finish(self) {
-        self.stop.cancel();
+        self.last();
         if tokio::time::timeout(LAST_LINES, self.written)
             .await
             .is_err()

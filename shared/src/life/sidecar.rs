@@ -57,6 +57,8 @@ pub struct Sidecar {
     /// Bound, but not served yet.
     socket: Option<ControlSocket>,
     switches: Switches,
+    /// The `shutdown` that came was passed on.
+    shutdown_taken: bool,
     server: Option<JoinHandle<()>>,
     reporter: Option<Reporter>,
 }
@@ -91,6 +93,7 @@ impl Sidecar {
             parent_gone,
             socket,
             switches: Switches::default(),
+            shutdown_taken: false,
             server: None,
             reporter: None,
         })
@@ -181,19 +184,26 @@ impl Sidecar {
     /// The same, with whether a signal came from the terminal.
     async fn next_caught(&mut self) -> Result<(Ending, bool), LifeError> {
         let parent_gone = self.parent_gone.as_ref();
-        tokio::select! {
+        let request = tokio::select! {
             caught = self.signals.next() => match caught {
                 Ok(caught) => Ok((Ending::Signal(caught.signal), caught.from_terminal)),
                 Err(source) => Err(LifeError::Io { what: "read a signal", source }),
             },
-            () = self.switches.shutdown.cancelled() => Ok((Ending::Shutdown, false)),
+            () = self.switches.shutdown.cancelled(), if !self.shutdown_taken => Ok((Ending::Shutdown, false)),
             () = async {
                 match parent_gone {
                     Some(token) => token.cancelled().await,
                     None => std::future::pending().await,
                 }
             } => Ok((Ending::ParentGone, false)),
+        };
+        // Those two are states that last, and requests that are made once.
+        match request {
+            Ok((Ending::ParentGone, _)) => self.parent_gone = None,
+            Ok((Ending::Shutdown, _)) => self.shutdown_taken = true,
+            _ => {}
         }
+        request
     }
 
     async fn until_command_ends(&mut self, spec: &CommandSpec) -> Result<Ending, LifeError> {

@@ -242,9 +242,12 @@ pub struct Output {
     /// The lines, in order.
     pub lines: Vec<Line>,
     /// Whether the last line is only a piece: its rest follows as the first line of the next batch of this stream
-    /// (a prompt without a line feed, or a line over 1 MiB).
+    /// (a prompt without a line feed, or a line over 64 KiB).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub partial: bool,
+    /// Whether the stream ended in the last line, without a line feed. It is a whole line for all who show lines.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unterminated: bool,
 }
 
 impl Output {

@@ -218,6 +218,7 @@ mod tests {
             stream: Stream::Stdout,
             lines: vec![Line(b"one".to_vec()), Line(b"two".to_vec())],
             partial: false,
+            unterminated: false,
         };
         let event = Event::Output {
             app: "api".to_owned(),

@@ -1,0 +1,176 @@
+//! All processes below us: we start one, adopt what it leaves behind, notice every end, and end what is left.
+//!
+//! On Linux we are a subreaper: an orphaned descendant becomes our child. So two questions have exact answers that no
+//! list of processes could give, for a list is old when it is read: *who ended* (wait for any child, so that nothing
+//! stays a zombie) and *is anybody left* (there is no child to wait for). This module is therefore the only one of
+//! the process that may wait for children.
+//!
+//! Elsewhere orphans are not given to us; the groups that we began are then all that can be looked through.
+
+use std::io;
+
+use monday_shared::platform;
+use monday_shared::platform::process_tree::{
+    Process, Roots, Sent, Table, kill_round, signal_group,
+};
+use monday_shared::protocol::run::Exit;
+use nix::sys::signal::Signal;
+use rustix::process::{WaitOptions, WaitStatus, wait};
+
+use crate::spawn::{SpawnError, Spawned, spawn};
+use crate::spec::CheckedSpec;
+
+/// Whether everything below us comes to be our child at last.
+const ORPHANS_COME_TO_US: bool = cfg!(target_os = "linux");
+
+/// The processes below us.
+#[derive(Debug)]
+pub(crate) struct Children {
+    own_pid: u32,
+    /// The command, from its start until its end was noticed: as long as this holds, its number names it and its
+    /// group and nothing else.
+    leader: Option<u32>,
+    /// The group of the last command, which may outlive it.
+    group: Option<u32>,
+}
+
+/// What one look found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Left {
+    /// Who is alive.
+    pub(crate) alive: Vec<Process>,
+    /// Who of them belongs to somebody else, so that no signal reaches it.
+    pub(crate) denied: Vec<Process>,
+}
+
+/// A child ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ended {
+    /// Its number.
+    pub(crate) pid: u32,
+    /// How.
+    pub(crate) exit: Exit,
+}
+
+impl Children {
+    /// Becomes the one that orphans are given to.
+    ///
+    /// # Errors
+    /// What prctl(2) says.
+    pub(crate) fn new() -> io::Result<Self> {
+        platform::become_subreaper()?;
+        Ok(Self {
+            own_pid: std::process::id(),
+            leader: None,
+            group: None,
+        })
+    }
+
+    /// Starts the command. To be called from a thread that lives as long as the process.
+    ///
+    /// # Errors
+    /// [`SpawnError`].
+    pub(crate) fn spawn(&mut self, spec: &CheckedSpec) -> Result<Spawned, SpawnError> {
+        let spawned = spawn(spec)?;
+        self.leader = Some(spawned.pid);
+        self.group = Some(spawned.pid);
+        Ok(spawned)
+    }
+
+    /// Notices every child that ended. To be called whenever SIGCHLD came.
+    pub(crate) fn reap(&mut self) -> Vec<Ended> {
+        let mut ended = Vec::new();
+        loop {
+            match wait(WaitOptions::NOHANG) {
+                Ok(Some((pid, status))) => {
+                    let pid = pid.as_raw_nonzero().get().unsigned_abs();
+                    if self.leader == Some(pid) {
+                        self.leader = None;
+                    }
+                    ended.extend(exit(status).map(|exit| Ended { pid, exit }));
+                }
+                Err(rustix::io::Errno::INTR) => {}
+                // Nobody else ended, or nobody else is there.
+                Ok(None) | Err(_) => return ended,
+            }
+        }
+    }
+
+    /// Who is left of the command and of all that it ever started.
+    pub(crate) fn left(&self) -> Left {
+        if ORPHANS_COME_TO_US && self.leader.is_none() && nobody_to_wait_for() {
+            return Left::default();
+        }
+        let groups: Vec<u32> = self.group.into_iter().collect();
+        let family = Table::read().map(|table| {
+            table.family(Roots {
+                parents: &[self.own_pid],
+                // With orphans coming to us the group adds nobody, and its number may be somebody else's by now.
+                groups: if ORPHANS_COME_TO_US { &[] } else { &groups },
+                except: &[],
+            })
+        });
+        match family {
+            Ok(alive) => Left {
+                alive,
+                denied: Vec::new(),
+            },
+            Err(error) => {
+                tracing::warn!(%error, "cannot list processes; only the command's own group can be ended");
+                Left::default()
+            }
+        }
+    }
+
+    /// Sends the signal to the command's group, and wakes up who is suspended in it, so that it can follow.
+    ///
+    /// # Errors
+    /// What kill(2) says.
+    pub(crate) fn signal_group(&self, signal: Signal) -> io::Result<Sent> {
+        let Some(leader) = self.leader else {
+            return Ok(Sent::Gone);
+        };
+        signal_group(leader, signal)
+    }
+
+    /// Sends the signal to everybody who is left outside the command's group, or to everybody at all.
+    pub(crate) fn signal_rest(&self, signal: Signal, also_group: bool) {
+        for process in self.left().alive {
+            if also_group || Some(process.group) != self.group {
+                // Who is gone needs no signal, and who is somebody else's is met again when it is to be killed.
+                let _ = process.id.send(signal);
+            }
+        }
+    }
+
+    /// Kills everybody who is left, once. What was forked meanwhile is for the next time.
+    pub(crate) fn kill(&self) -> Left {
+        if let Some(leader) = self.leader {
+            // The whole group in one piece; what fails here is met again below.
+            let _ = signal_group(leader, Signal::SIGKILL);
+        }
+        let Left { alive, .. } = self.left();
+        let denied = kill_round(&alive);
+        Left { alive, denied }
+    }
+
+    /// Whether the process is of the command's group.
+    pub(crate) fn is_of_group(&self, process: &Process) -> bool {
+        Some(process.group) == self.group
+    }
+}
+
+/// Whether we have no child at all, not even one that has not ended.
+fn nobody_to_wait_for() -> bool {
+    use rustix::process::{WaitId, WaitIdOptions, waitid};
+    let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    matches!(waitid(WaitId::All, look), Err(rustix::io::Errno::CHILD))
+}
+
+fn exit(status: WaitStatus) -> Option<Exit> {
+    match (status.exit_status(), status.terminating_signal()) {
+        (Some(code), _) => Some(Exit::Code(code)),
+        (None, Some(signal)) => Some(Exit::Signal(signal)),
+        (None, None) => None,
+    }
+}

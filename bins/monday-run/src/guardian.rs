@@ -1,0 +1,372 @@
+//! The guardian: the task that owns the command and everything below it.
+//!
+//! The handle [`Guardian`] sends it requests, each of which is answered when it is done; what happens meanwhile is
+//! published in the hub. The decisions are made in `state` and `stop`; this module only carries them out.
+
+use std::collections::HashMap;
+use std::future::pending;
+use std::io;
+use std::time::Instant;
+
+use monday_shared::platform::process_tree::Sent;
+use monday_shared::protocol::run::{Event, State, Stream};
+use monday_shared::rpc::hub::Hub;
+use nix::sys::signal::Signal;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+
+use crate::children::{Children, Ended, Left};
+use crate::output::{self, Source};
+use crate::spawn::{SpawnError, Spawned};
+use crate::spec::CheckedSpec;
+use crate::state::{How, Machine, Notice, Processes, Refusal, Ticket};
+use crate::stop::Rest;
+
+/// How many requests wait for the guardian; it takes each in less time than a client needs to send one.
+const REQUESTS_AHEAD: usize = 64;
+
+/// Speaks to the guardian. Clones speak to the same one. When the last is gone, the guardian stops the command and
+/// ends.
+#[derive(Clone, Debug)]
+pub struct Guardian {
+    requests: mpsc::Sender<Request>,
+    state: watch::Receiver<State>,
+}
+
+type Reply = oneshot::Sender<Result<State, Refusal>>;
+
+#[derive(Debug)]
+enum Request {
+    Start(Box<CheckedSpec>, Reply),
+    Stop(How, Reply),
+    Restart(Reply),
+    Signal(Signal, oneshot::Sender<Result<(), Refusal>>),
+    Status(oneshot::Sender<State>),
+    CloseOutput,
+    End(How, oneshot::Sender<State>),
+}
+
+impl Guardian {
+    /// Begins to guard; nothing is started yet. To be called on a runtime whose thread lives as long as the process
+    /// (on Linux a command dies with the thread that started it), and once in a process: the guardian waits for every
+    /// child of it.
+    ///
+    /// # Errors
+    /// What the system says when it is asked for orphans and for SIGCHLD.
+    pub fn begin(hub: Hub<Event>) -> io::Result<Self> {
+        let child_signal = signal(SignalKind::child())?;
+        let (requests, incoming) = mpsc::channel(REQUESTS_AHEAD);
+        let (published, state) = watch::channel(State::default());
+        let task = Task {
+            machine: Machine::new(Live::new(hub.clone())?),
+            hub,
+            published,
+            unpublished: Vec::new(),
+            tickets: HashMap::new(),
+            last_ticket: 0,
+            ending: None,
+            abandoned: false,
+        };
+        tokio::spawn(task.run(incoming, child_signal));
+        Ok(Self { requests, state })
+    }
+
+    /// Starts the command. While it runs, the same specification again changes nothing; another one stops it first.
+    ///
+    /// # Errors
+    /// [`Refusal::Spawn`], or another request came in between.
+    pub async fn start(&self, spec: CheckedSpec) -> Result<State, Refusal> {
+        let (reply, answer) = oneshot::channel();
+        self.ask(Request::Start(Box::new(spec), reply), answer)
+            .await?
+    }
+
+    /// Stops the command and every descendant; returns when none is left.
+    ///
+    /// # Errors
+    /// [`Refusal::Survivors`].
+    pub async fn stop(&self, how: How) -> Result<State, Refusal> {
+        let (reply, answer) = oneshot::channel();
+        self.ask(Request::Stop(how, reply), answer).await?
+    }
+
+    /// Stops the command if it runs and starts it again.
+    ///
+    /// # Errors
+    /// [`Refusal::NothingToRestart`], or as [`start`](Self::start) and [`stop`](Self::stop).
+    pub async fn restart(&self) -> Result<State, Refusal> {
+        let (reply, answer) = oneshot::channel();
+        self.ask(Request::Restart(reply), answer).await?
+    }
+
+    /// Sends a signal to the command's group.
+    ///
+    /// # Errors
+    /// [`Refusal::NotRunning`] or [`Refusal::Signal`].
+    pub async fn signal(&self, signal: Signal) -> Result<(), Refusal> {
+        let (reply, answer) = oneshot::channel();
+        self.ask(Request::Signal(signal, reply), answer).await?
+    }
+
+    /// How it is at this moment.
+    ///
+    /// # Errors
+    /// [`Refusal::Ending`] when the guardian has ended.
+    pub async fn status(&self) -> Result<State, Refusal> {
+        let (reply, answer) = oneshot::channel();
+        self.ask(Request::Status(reply), answer).await
+    }
+
+    /// Closes the command's output: nobody takes it any more.
+    pub async fn close_output(&self) {
+        // A guardian that has ended has closed it.
+        let _ = self.requests.send(Request::CloseOutput).await;
+    }
+
+    /// Stops the command, publishes all of its output and ends. Returns how it ended.
+    ///
+    /// # Errors
+    /// [`Refusal::Ending`] when it has ended already.
+    pub async fn end(&self, how: How) -> Result<State, Refusal> {
+        let (reply, answer) = oneshot::channel();
+        self.ask(Request::End(how, reply), answer).await
+    }
+
+    /// The states as they are published: an end comes after the last line of output.
+    #[must_use]
+    pub fn states(&self) -> watch::Receiver<State> {
+        self.state.clone()
+    }
+
+    async fn ask<T>(&self, request: Request, answer: oneshot::Receiver<T>) -> Result<T, Refusal> {
+        self.requests
+            .send(request)
+            .await
+            .map_err(|_| Refusal::Ending)?;
+        answer.await.map_err(|_| Refusal::Ending)
+    }
+}
+
+/// The task's own state.
+struct Task {
+    machine: Machine<Live>,
+    hub: Hub<Event>,
+    published: watch::Sender<State>,
+    /// Ends that wait until all output that came before them is published.
+    unpublished: Vec<State>,
+    tickets: HashMap<Ticket, Reply>,
+    last_ticket: Ticket,
+    /// Who asked for the end of the guardian; nothing new is started then.
+    ending: Option<Vec<oneshot::Sender<State>>>,
+    /// The last handle is gone.
+    abandoned: bool,
+}
+
+impl Task {
+    async fn run(
+        mut self,
+        mut requests: mpsc::Receiver<Request>,
+        mut child_signal: tokio::signal::unix::Signal,
+    ) {
+        loop {
+            let wake_at = self.machine.wake_at();
+            tokio::select! {
+                biased;
+                _ = child_signal.recv() => self.machine.child_ended(Instant::now()),
+                () = at(wake_at) => self.machine.time(Instant::now()),
+                () = self.machine.processes_mut().output_ended() => {}
+                request = requests.recv(), if !self.abandoned => {
+                    self.abandoned = request.is_none();
+                    let end = || Request::End(How::default(), oneshot::channel().0);
+                    self.take(request.unwrap_or_else(end));
+                }
+            }
+            self.say();
+            if self.ending.is_some() && self.machine.is_resting() && self.unpublished.is_empty() {
+                break;
+            }
+        }
+        let state = self.machine.state();
+        for reply in self.ending.into_iter().flatten() {
+            let _ = reply.send(state.clone());
+        }
+    }
+
+    fn take(&mut self, request: Request) {
+        let now = Instant::now();
+        // Whoever asked may have gone meanwhile; what was asked for is done all the same.
+        match request {
+            Request::Start(_, reply) | Request::Restart(reply) if self.ending.is_some() => {
+                let _ = reply.send(Err(Refusal::Ending));
+            }
+            Request::Start(spec, reply) => {
+                let ticket = self.ticket(reply);
+                self.machine.start(now, ticket, *spec);
+            }
+            Request::Stop(how, reply) => {
+                let ticket = self.ticket(reply);
+                self.machine.stop(now, ticket, how);
+            }
+            Request::Restart(reply) => {
+                let ticket = self.ticket(reply);
+                self.machine.restart(now, ticket);
+            }
+            Request::Signal(signal, reply) => {
+                let _ = reply.send(self.machine.signal(signal));
+            }
+            Request::Status(reply) => {
+                let _ = reply.send(self.machine.state());
+            }
+            Request::CloseOutput => self.machine.processes_mut().close_output(),
+            Request::End(how, reply) => {
+                self.ending.get_or_insert_default().push(reply);
+                let ticket = self.ticket(oneshot::channel().0);
+                self.machine.stop(now, ticket, how);
+            }
+        }
+    }
+
+    fn ticket(&mut self, reply: Reply) -> Ticket {
+        self.last_ticket += 1;
+        self.tickets.insert(self.last_ticket, reply);
+        self.last_ticket
+    }
+
+    /// Passes on what the machine has to say: answers at once, ends after the output that came before them.
+    fn say(&mut self) {
+        for notice in self.machine.notices() {
+            match notice {
+                Notice::Answer(ticket, answer) => {
+                    if let Some(reply) = self.tickets.remove(&ticket) {
+                        let _ = reply.send(answer);
+                    }
+                }
+                Notice::Changed(state) => self.unpublished.push(state),
+            }
+        }
+        // An end is the last to be said, and only if the machine still rests: what began since does not wait.
+        let hold = self.machine.is_resting() && self.machine.processes_mut().output_is_open();
+        let keep = usize::from(hold && !self.unpublished.is_empty());
+        let ready = self.unpublished.len() - keep;
+        for state in self.unpublished.drain(..ready) {
+            tracing::info!("{state}");
+            self.hub.publish(Event::State(state.clone()));
+            self.published.send_replace(state);
+        }
+    }
+}
+
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time.into()).await,
+        None => pending().await,
+    }
+}
+
+/// Real processes and their output.
+#[derive(Debug)]
+struct Live {
+    children: Children,
+    hub: Hub<Event>,
+    /// The readers of the last command's output; those of earlier ones go on by themselves.
+    readers: JoinSet<()>,
+    switches: output::Switches,
+    unwanted: bool,
+}
+
+impl Live {
+    fn new(hub: Hub<Event>) -> io::Result<Self> {
+        Ok(Self {
+            children: Children::new()?,
+            hub,
+            readers: JoinSet::new(),
+            switches: output::Switches::default(),
+            unwanted: false,
+        })
+    }
+
+    fn output_is_open(&self) -> bool {
+        !self.readers.is_empty()
+    }
+
+    /// Waits until one of the two streams has ended; never, if none is open. Dropping the future loses nothing.
+    async fn output_ended(&mut self) {
+        if self.readers.join_next().await.is_none() {
+            pending::<()>().await;
+        }
+    }
+
+    fn close_output(&mut self) {
+        self.unwanted = true;
+        self.switches.unwanted.cancel();
+    }
+
+    fn rest(&self, left: Left) -> Rest {
+        let of_group = left
+            .alive
+            .iter()
+            .filter(|p| self.children.is_of_group(p))
+            .count();
+        Rest {
+            of_group,
+            alive: left.alive,
+            denied: left.denied,
+        }
+    }
+}
+
+impl Processes for Live {
+    fn spawn(&mut self, generation: u64, spec: &CheckedSpec) -> Result<u32, SpawnError> {
+        let Spawned {
+            pid,
+            stdout,
+            stderr,
+        } = self.children.spawn(spec)?;
+        self.readers.detach_all();
+        self.switches = output::Switches::default();
+        if self.unwanted {
+            self.switches.unwanted.cancel();
+        }
+        for (stream, fd) in [(Stream::Stdout, stdout), (Stream::Stderr, stderr)] {
+            let source = Source { generation, stream };
+            let reading = output::forward(fd, source, self.hub.clone(), self.switches.clone());
+            self.readers.spawn(async move {
+                if let Err(error) = reading.await {
+                    tracing::warn!(%error, "cannot read the command's {stream:?} any further");
+                }
+            });
+        }
+        Ok(pid)
+    }
+
+    fn reap(&mut self) -> Vec<Ended> {
+        self.children.reap()
+    }
+
+    fn signal_group(&self, signal: Signal) -> Result<(), Refusal> {
+        let refusal = |why: String| Refusal::Signal { signal, why };
+        match self.children.signal_group(signal) {
+            Ok(Sent::Delivered) => Ok(()),
+            Ok(Sent::Gone) => Err(refusal("it has ended".to_owned())),
+            Ok(Sent::Denied) => Err(refusal("it belongs to another user".to_owned())),
+            Err(error) => Err(refusal(error.to_string())),
+        }
+    }
+
+    fn signal_rest(&self, signal: Signal, also_group: bool) {
+        self.children.signal_rest(signal, also_group);
+    }
+
+    fn look(&self) -> Rest {
+        self.rest(self.children.left())
+    }
+
+    fn kill(&self) -> Rest {
+        self.rest(self.children.kill())
+    }
+
+    fn over(&mut self) {
+        self.switches.over.cancel();
+    }
+}

@@ -1,0 +1,227 @@
+//! The life of the executable around the guardian: what is printed, what ends it, and with which status.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anstream::{AutoStream, ColorChoice};
+use monday_shared::life::exit::FAILED;
+use monday_shared::life::report::{Json, Reporter, Sink};
+use monday_shared::life::{Ending, LifeArgs, LifeError, OutputFormat, Sidecar};
+use monday_shared::protocol::common::Bulk;
+use monday_shared::protocol::run::{Event, Exit, Phase, Served, State};
+use monday_shared::rpc::hub::Hub;
+use tokio::sync::watch;
+
+use crate::control::Control;
+use crate::error::RunError;
+use crate::guardian::Guardian;
+use crate::spec::CheckedSpec;
+use crate::state::How;
+use crate::text::Text;
+
+/// How long a command may take to stop when our parent is gone.
+const LIFELINE_GRACE: Duration = Duration::from_secs(1);
+
+/// What the flags say.
+#[derive(Debug)]
+pub struct Settings {
+    /// What stands before each line of output.
+    pub name: Option<String>,
+    /// What to run; nothing: wait until a client says so.
+    pub spec: Option<CheckedSpec>,
+    /// What every executable is told.
+    pub life: LifeArgs,
+}
+
+/// Runs until the command ends, or until somebody ends us, and returns the status to exit with.
+///
+/// # Errors
+/// [`RunError`] if the command cannot be started, or something that is needed for that cannot be had.
+pub async fn run(settings: Settings) -> Result<u8, RunError> {
+    let Settings { name, spec, life } = settings;
+    let mut sidecar = Sidecar::begin(&life, false)?;
+    let hub = Hub::new();
+    let guardian = Guardian::begin(hub.clone()).map_err(|source| RunError::Io {
+        what: "become the parent of orphans",
+        source,
+    })?;
+    let reporter = report(&hub, name.as_deref(), life.output)?;
+    sidecar.serve(Served(Control::new(guardian.clone())), &hub);
+    let name = name.unwrap_or_else(|| spec.as_ref().map_or_else(String::new, program_name));
+    sidecar.ready(&hub, Event::Ready { name });
+    let mut run = Run {
+        states: guardian.states(),
+        guardian,
+        reporter,
+        printing: true,
+        only_printed: life.control.is_none(),
+        sidecar,
+    };
+    let status = match spec {
+        Some(spec) => run.command(spec).await,
+        None => run.idle().await,
+    };
+    run.finish().await;
+    status
+}
+
+fn program_name(spec: &CheckedSpec) -> String {
+    let program = Path::new(spec.program());
+    program.file_name().map_or_else(
+        || spec.program().to_owned(),
+        |name| name.to_string_lossy().into_owned(),
+    )
+}
+
+fn report(
+    hub: &Hub<Event>,
+    name: Option<&str>,
+    format: OutputFormat,
+) -> Result<Reporter, RunError> {
+    let (_, subscription) = hub.subscribe(Bulk::Lossless);
+    let reporter = match format {
+        OutputFormat::Json => Reporter::start(subscription, Sink::Stdout, Json),
+        OutputFormat::Text => {
+            let colour = AutoStream::choice(&std::io::stdout()) != ColorChoice::Never;
+            Reporter::start(subscription, Sink::Stdout, Text::new(name, colour))
+        }
+    };
+    reporter.map_err(|source| RunError::Io {
+        what: "start to print output",
+        source,
+    })
+}
+
+struct Run {
+    guardian: Guardian,
+    states: watch::Receiver<State>,
+    reporter: Reporter,
+    /// Whether what is printed is still read.
+    printing: bool,
+    /// Whether printing is the only use of the output.
+    only_printed: bool,
+    sidecar: Sidecar,
+}
+
+/// What happened while a command runs.
+enum Happened {
+    Request(Ending),
+    State(State),
+    NobodyReads,
+}
+
+impl Run {
+    /// Runs the command until it ends by itself, or until somebody ends us.
+    async fn command(&mut self, spec: CheckedSpec) -> Result<u8, RunError> {
+        self.guardian.start(spec).await?;
+        loop {
+            match self.next().await? {
+                Happened::NobodyReads => self.guardian.close_output().await,
+                Happened::State(state) if state.phase == Phase::Exited => {
+                    return Ok(status(&self.guardian.end(How::default()).await?));
+                }
+                // What a client stopped or could not restart, a client may start again.
+                Happened::State(_) => {}
+                Happened::Request(ending) => {
+                    let state = self.end(how(ending)).await?;
+                    return Ok(status(&state));
+                }
+            }
+        }
+    }
+
+    /// Waits for clients, who start commands, until somebody ends us.
+    async fn idle(&mut self) -> Result<u8, RunError> {
+        let ending = self.sidecar.next_request().await?;
+        let how = How {
+            // The command was started with a stop signal of its own; ours was not meant for it.
+            signal: None,
+            ..how(ending)
+        };
+        self.end(how).await?;
+        Ok(ending.exit_code())
+    }
+
+    async fn next(&mut self) -> Result<Happened, LifeError> {
+        let watched = self.printing && self.only_printed;
+        tokio::select! {
+            request = self.sidecar.next_request() => request.map(Happened::Request),
+            changed = self.states.changed() => match changed {
+                Ok(()) => {
+                    let state = self.states.borrow_and_update().clone();
+                    // What is waited for, or could not be ended. A client gets it as an event.
+                    if let (true, Some(reason)) = (self.only_printed, &state.reason) {
+                        tracing::warn!("{reason}");
+                    }
+                    Ok(Happened::State(state))
+                }
+                // The guardian ends only when it is told to, and its answer is waited for then.
+                Err(_) => std::future::pending().await,
+            },
+            () = self.reporter.printed(), if watched => {
+                self.printing = false;
+                Ok(Happened::NobodyReads)
+            }
+        }
+    }
+
+    /// Stops the command and the guardian; a second signal meanwhile kills.
+    async fn end(&mut self, how: How) -> Result<State, RunError> {
+        let guardian = self.guardian.clone();
+        let mut end = std::pin::pin!(guardian.end(how));
+        loop {
+            let happened = tokio::select! {
+                state = &mut end => return Ok(state?),
+                happened = self.next() => happened?,
+            };
+            match happened {
+                Happened::Request(again) => {
+                    let guardian = guardian.clone();
+                    // Answered when all is over, which is waited for here.
+                    tokio::spawn(async move { guardian.stop(hurried(again)).await });
+                }
+                Happened::NobodyReads => guardian.close_output().await,
+                Happened::State(_) => {}
+            }
+        }
+    }
+
+    /// Prints what is left, as long as somebody reads it and nobody is in a hurry.
+    async fn finish(mut self) {
+        self.reporter.last();
+        if self.printing {
+            tokio::select! {
+                () = self.reporter.printed() => {}
+                _ = self.sidecar.next_request() => {}
+            }
+        }
+        self.sidecar.finish().await;
+    }
+}
+
+/// How a command is stopped for that reason: a signal is passed on to it.
+fn how(ending: Ending) -> How {
+    match ending {
+        Ending::Signal(signal) => How {
+            signal: Some(signal),
+            ..How::default()
+        },
+        Ending::ParentGone => How {
+            at_most: Some(LIFELINE_GRACE),
+            ..How::default()
+        },
+        Ending::Shutdown | Ending::Command(_) => How::default(),
+    }
+}
+
+/// The same for a second reason: who sends a second signal does not want to wait.
+fn hurried(ending: Ending) -> How {
+    How {
+        timeout: matches!(ending, Ending::Signal(_)).then_some(Duration::ZERO),
+        ..how(ending)
+    }
+}
+
+fn status(state: &State) -> u8 {
+    state.exit.map_or(FAILED, Exit::shell_status)
+}

@@ -1,0 +1,43 @@
+//! What a child does between fork and exec: it gets a session of its own and a clean set of signals.
+//!
+//! The only unsafe code of this crate.
+
+#![allow(
+    unsafe_code,
+    reason = "there is no safe way to act between fork and exec"
+)]
+
+use std::io;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+
+use nix::errno::Errno;
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction};
+
+/// Makes the command the leader of a session and group of its own, so that no terminal's Ctrl-C reaches it but
+/// through us and one signal reaches all of its group, and gives it every signal in its default state: a shell starts
+/// its background jobs with INT and QUIT ignored, and we block what we read through a descriptor.
+pub(crate) fn begin_own(command: &mut Command) {
+    // SAFETY: the closure runs between fork and exec and makes only system calls that are async-signal-safe (setsid,
+    // sigaction, sigprocmask); it allocates nothing and takes no lock.
+    unsafe {
+        command.pre_exec(|| {
+            nix::unistd::setsid()?;
+            reset_signals()
+        });
+    }
+}
+
+fn reset_signals() -> io::Result<()> {
+    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    for signal in Signal::iterator() {
+        // SAFETY: the default action runs no code of ours.
+        match unsafe { sigaction(signal, &default) } {
+            // KILL and STOP cannot be changed and are never ignored.
+            Ok(_) | Err(Errno::EINVAL) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    nix::sys::signal::sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?;
+    Ok(())
+}

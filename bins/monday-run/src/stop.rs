@@ -1,0 +1,478 @@
+//! How a command is brought to its end, as a pure state machine: it is told what happened and when, and says what to
+//! do next. `state` drives it, `guardian` does what it says.
+//!
+//! ```text
+//! asked:          signal to the group -> stop timeout -> KILL until nobody is left
+//! leader is gone: who is left outside the group is asked too, and has at most a second
+//! ended by itself: who is left is asked and has at most a second -> KILL until nobody is left
+//! ```
+
+use std::time::{Duration, Instant};
+
+use monday_shared::platform::process_tree::Process;
+use nix::sys::signal::Signal;
+
+/// How long processes that the command left behind may take when they are asked to end: they lost who they worked for.
+const REST_GRACE: Duration = Duration::from_secs(1);
+
+/// After this long it is said what is waited for.
+const TELL_AFTER: Duration = Duration::from_secs(2);
+
+/// The pause between two rounds of killing grows from this, about what a killed process needs to vanish, …
+const FIRST_KILL_PAUSE: Duration = Duration::from_millis(5);
+
+/// … to this.
+const LONGEST_KILL_PAUSE: Duration = Duration::from_millis(100);
+
+/// A process that did not die of KILL in this time hangs in the kernel (a dead network drive) and is given up.
+const KILL_PATIENCE: Duration = Duration::from_secs(5);
+
+/// No stop takes longer; it keeps a time-out of a million years from being added to a clock that ends before.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// What to do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Send this to the command's group.
+    SignalGroup(Signal),
+    /// Send this to everybody who is left.
+    SignalRest {
+        /// What.
+        signal: Signal,
+        /// Whether the command's group is meant too.
+        also_group: bool,
+    },
+    /// Look who is left, and tell [`Sequence::left`].
+    Look,
+    /// Kill everybody who is left, and tell [`Sequence::left`] who that was.
+    Kill,
+    /// Say who is waited for, and when they are killed.
+    Tell {
+        /// Who.
+        waiting_for: Vec<Process>,
+        /// How long until they are killed; `None` if they are being killed already.
+        killed_in: Option<Duration>,
+    },
+    /// It is over. Whoever could not be ended is named.
+    Over {
+        /// Who could not be ended; normally nobody.
+        survivors: Vec<Process>,
+    },
+}
+
+/// Who is left, seen from the sequence.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rest {
+    /// Everybody who is alive.
+    pub(crate) alive: Vec<Process>,
+    /// How many of them belong to the command's group.
+    pub(crate) of_group: usize,
+    /// Who of them cannot be signalled, being somebody else's.
+    pub(crate) denied: Vec<Process>,
+}
+
+/// One stop from its beginning to its end.
+#[derive(Clone, Debug)]
+pub(crate) struct Sequence {
+    signal: Signal,
+    /// The command itself has not ended yet.
+    leader_alive: bool,
+    /// Everybody outside the group was asked too.
+    rest_asked: bool,
+    /// The group was asked.
+    group_asked: bool,
+    stage: Stage,
+    /// When to say what is waited for; `None` once it was said.
+    tell_at: Option<Instant>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    /// They were asked and have until then.
+    Asked { deadline: Instant },
+    /// They are being killed.
+    Killing {
+        since: Instant,
+        next: Instant,
+        pause: Duration,
+    },
+}
+
+impl Sequence {
+    /// A stop on request.
+    pub(crate) fn asked(now: Instant, signal: Signal, timeout: Duration) -> (Self, Vec<Step>) {
+        let mut sequence = Self {
+            signal,
+            leader_alive: true,
+            rest_asked: false,
+            group_asked: true,
+            stage: Stage::Asked {
+                deadline: after(now, timeout),
+            },
+            tell_at: Some(now + TELL_AFTER),
+        };
+        let steps = if timeout.is_zero() {
+            sequence.kill(now)
+        } else {
+            vec![Step::SignalGroup(signal)]
+        };
+        (sequence, steps)
+    }
+
+    /// The command ended by itself; whoever it left behind shall end too.
+    pub(crate) fn ended_by_itself(
+        now: Instant,
+        signal: Signal,
+        timeout: Duration,
+    ) -> (Self, Vec<Step>) {
+        let sequence = Self {
+            signal,
+            leader_alive: false,
+            rest_asked: false,
+            group_asked: false,
+            stage: Stage::Asked {
+                deadline: now + timeout.min(REST_GRACE),
+            },
+            tell_at: Some(now + TELL_AFTER),
+        };
+        (sequence, vec![Step::Look])
+    }
+
+    /// Another stop came meanwhile: a nearer deadline counts, a further one does not, and another signal is sent.
+    pub(crate) fn asked_again(
+        &mut self,
+        now: Instant,
+        signal: Signal,
+        timeout: Duration,
+    ) -> Vec<Step> {
+        let Stage::Asked { deadline } = &mut self.stage else {
+            return Vec::new();
+        };
+        *deadline = (*deadline).min(after(now, timeout));
+        if timeout.is_zero() {
+            return self.kill(now);
+        }
+        if signal == self.signal || !self.leader_alive {
+            return Vec::new();
+        }
+        self.signal = signal;
+        vec![Step::SignalGroup(signal)]
+    }
+
+    /// The command itself has ended.
+    pub(crate) fn leader_ended(&mut self) -> Vec<Step> {
+        self.leader_alive = false;
+        vec![Step::Look]
+    }
+
+    /// Some other process below us has ended.
+    pub(crate) fn other_ended(&mut self) -> Vec<Step> {
+        if self.leader_alive {
+            Vec::new()
+        } else {
+            vec![Step::Look]
+        }
+    }
+
+    /// The answer to [`Step::Look`] and [`Step::Kill`].
+    pub(crate) fn left(&mut self, now: Instant, rest: Rest) -> Vec<Step> {
+        if !self.leader_alive && rest.alive.is_empty() {
+            return vec![Step::Over {
+                survivors: Vec::new(),
+            }];
+        }
+        let mut steps = Vec::new();
+        match &mut self.stage {
+            Stage::Asked { deadline } => {
+                if !self.leader_alive {
+                    if !self.rest_asked {
+                        self.rest_asked = true;
+                        steps.push(Step::SignalRest {
+                            signal: self.signal,
+                            also_group: !self.group_asked,
+                        });
+                    }
+                    if rest.of_group == 0 {
+                        // Whom the command itself did not end has no claim to its whole time-out.
+                        *deadline = (*deadline).min(now + REST_GRACE);
+                    }
+                }
+            }
+            Stage::Killing { since, .. } => {
+                let nobody_can_be_killed = !rest.alive.is_empty()
+                    && rest
+                        .alive
+                        .iter()
+                        .all(|process| rest.denied.contains(process));
+                if nobody_can_be_killed || now >= *since + KILL_PATIENCE {
+                    return vec![Step::Over {
+                        survivors: rest.alive,
+                    }];
+                }
+            }
+        }
+        if self.tell_at.is_some_and(|at| now >= at) {
+            self.tell_at = None;
+            steps.push(Step::Tell {
+                waiting_for: rest.alive,
+                killed_in: match self.stage {
+                    Stage::Asked { deadline } => Some(deadline.saturating_duration_since(now)),
+                    Stage::Killing { .. } => None,
+                },
+            });
+        }
+        steps
+    }
+
+    /// Time passed; to be called at [`wake_at`](Self::wake_at) or later.
+    pub(crate) fn time(&mut self, now: Instant) -> Vec<Step> {
+        match self.stage {
+            Stage::Asked { deadline } if now >= deadline => self.kill(now),
+            Stage::Killing { since, next, pause } if now >= next => {
+                let pause = (pause * 2).min(LONGEST_KILL_PAUSE);
+                self.stage = Stage::Killing {
+                    since,
+                    next: now + pause,
+                    pause,
+                };
+                vec![Step::Kill]
+            }
+            _ if self.tell_at.is_some_and(|at| now >= at) => vec![Step::Look],
+            _ => Vec::new(),
+        }
+    }
+
+    /// When time matters next.
+    pub(crate) fn wake_at(&self) -> Instant {
+        let stage = match self.stage {
+            Stage::Asked { deadline } => deadline,
+            Stage::Killing { next, .. } => next,
+        };
+        self.tell_at.map_or(stage, |tell| tell.min(stage))
+    }
+
+    fn kill(&mut self, now: Instant) -> Vec<Step> {
+        self.stage = Stage::Killing {
+            since: now,
+            next: now + FIRST_KILL_PAUSE,
+            pause: FIRST_KILL_PAUSE,
+        };
+        vec![Step::Kill]
+    }
+}
+
+fn after(now: Instant, timeout: Duration) -> Instant {
+    now + timeout.min(LONGEST_TIMEOUT)
+}
+
+#[cfg(test)]
+mod tests {
+    use monday_shared::platform::process_tree::Identity;
+
+    use super::*;
+
+    const TIMEOUT: Duration = Duration::from_secs(10);
+
+    fn process(pid: u32) -> Process {
+        Process {
+            id: Identity { pid, started: 1 },
+            parent: 1,
+            group: pid,
+            session: pid,
+            zombie: false,
+            name: "x".to_owned(),
+        }
+    }
+
+    fn rest(pids: &[u32], of_group: usize) -> Rest {
+        Rest {
+            alive: pids.iter().map(|&pid| process(pid)).collect(),
+            of_group,
+            denied: Vec::new(),
+        }
+    }
+
+    fn over() -> Vec<Step> {
+        vec![Step::Over {
+            survivors: Vec::new(),
+        }]
+    }
+
+    #[test]
+    fn a_command_that_obeys_is_signalled_once_and_over_when_nobody_is_left() {
+        let now = Instant::now();
+        let (mut stop, steps) = Sequence::asked(now, Signal::SIGTERM, TIMEOUT);
+        assert_eq!(steps, [Step::SignalGroup(Signal::SIGTERM)]);
+        assert!(stop.other_ended().is_empty(), "the command itself is alive");
+        assert_eq!(stop.leader_ended(), [Step::Look]);
+        assert_eq!(stop.left(now, rest(&[], 0)), over());
+    }
+
+    #[test]
+    fn a_command_that_does_not_obey_is_killed_at_its_time_out_and_again_until_it_is_gone() {
+        let now = Instant::now();
+        let (mut stop, _) = Sequence::asked(now, Signal::SIGTERM, TIMEOUT);
+        assert!(
+            stop.time(now + TIMEOUT - Duration::from_millis(1))
+                .contains(&Step::Look),
+            "only to tell who is waited for"
+        );
+        let at = now + TIMEOUT;
+        assert_eq!(stop.time(at), [Step::Kill]);
+        assert!(
+            stop.left(at, rest(&[5], 1))
+                .iter()
+                .all(|step| matches!(step, Step::Tell { .. }))
+        );
+        assert!(stop.time(at).is_empty(), "it is given a moment to die");
+        let next = stop.wake_at();
+        assert_eq!(stop.time(next), [Step::Kill]);
+        stop.leader_ended();
+        assert_eq!(stop.left(next, rest(&[], 0)), over());
+    }
+
+    #[test]
+    fn no_time_at_all_means_to_be_killed_at_once() {
+        let (_, steps) = Sequence::asked(Instant::now(), Signal::SIGTERM, Duration::ZERO);
+        assert_eq!(steps, [Step::Kill]);
+    }
+
+    #[test]
+    fn the_rest_of_the_group_has_the_whole_time_out_when_the_command_itself_is_gone() {
+        let now = Instant::now();
+        let (mut stop, _) = Sequence::asked(now, Signal::SIGTERM, TIMEOUT);
+        stop.leader_ended();
+        let steps = stop.left(now, rest(&[6, 7], 1));
+        assert_eq!(
+            steps,
+            [Step::SignalRest {
+                signal: Signal::SIGTERM,
+                also_group: false
+            }],
+            "the group was asked already"
+        );
+        assert!(
+            stop.left(now, rest(&[6, 7], 1)).is_empty(),
+            "nobody is asked twice"
+        );
+        let before = now + TIMEOUT - Duration::from_millis(1);
+        assert!(!stop.time(before).contains(&Step::Kill));
+        assert_eq!(stop.time(now + TIMEOUT), [Step::Kill]);
+    }
+
+    #[test]
+    fn strays_outside_the_group_have_a_second_once_they_are_alone() {
+        let now = Instant::now();
+        let (mut stop, _) = Sequence::asked(now, Signal::SIGTERM, TIMEOUT);
+        stop.leader_ended();
+        stop.left(now, rest(&[6], 0));
+        assert_eq!(stop.wake_at(), now + REST_GRACE);
+        stop.left(now + REST_GRACE / 2, rest(&[6], 0));
+        assert_eq!(
+            stop.time(now + REST_GRACE),
+            [Step::Kill],
+            "looking again wins no time"
+        );
+    }
+
+    #[test]
+    fn whoever_a_command_leaves_behind_when_it_ends_by_itself_is_asked_and_then_killed() {
+        let now = Instant::now();
+        let (mut stop, steps) = Sequence::ended_by_itself(now, Signal::SIGINT, TIMEOUT);
+        assert_eq!(steps, [Step::Look]);
+        assert_eq!(
+            stop.left(now, rest(&[6], 1)),
+            [Step::SignalRest {
+                signal: Signal::SIGINT,
+                also_group: true
+            }]
+        );
+        assert_eq!(stop.time(now + REST_GRACE), [Step::Kill]);
+        assert_eq!(stop.left(now + REST_GRACE, rest(&[], 0)), over());
+    }
+
+    #[test]
+    fn a_second_request_can_only_shorten_the_time() {
+        let now = Instant::now();
+        let (mut stop, _) = Sequence::asked(now, Signal::SIGTERM, TIMEOUT);
+        assert!(
+            stop.asked_again(now, Signal::SIGTERM, TIMEOUT * 2)
+                .is_empty()
+        );
+        assert_eq!(
+            stop.asked_again(now, Signal::SIGINT, TIMEOUT / 2),
+            [Step::SignalGroup(Signal::SIGINT)]
+        );
+        assert_eq!(stop.time(now + TIMEOUT / 2), [Step::Kill]);
+        let (mut stop, _) = Sequence::asked(now, Signal::SIGTERM, TIMEOUT);
+        assert_eq!(
+            stop.asked_again(now, Signal::SIGTERM, Duration::ZERO),
+            [Step::Kill]
+        );
+        assert!(
+            stop.asked_again(now, Signal::SIGTERM, Duration::ZERO)
+                .is_empty(),
+            "it is being killed already"
+        );
+    }
+
+    #[test]
+    fn it_is_told_once_who_is_waited_for() {
+        let now = Instant::now();
+        let (mut stop, _) = Sequence::asked(now, Signal::SIGTERM, TIMEOUT);
+        let at = stop.wake_at();
+        assert_eq!(at, now + TELL_AFTER);
+        assert_eq!(stop.time(at), [Step::Look]);
+        assert_eq!(
+            stop.left(at, rest(&[5], 1)),
+            [Step::Tell {
+                waiting_for: vec![process(5)],
+                killed_in: Some(TIMEOUT - TELL_AFTER)
+            }]
+        );
+        assert_eq!(stop.wake_at(), now + TIMEOUT);
+        assert!(stop.left(at, rest(&[5], 1)).is_empty());
+    }
+
+    #[test]
+    fn whoever_belongs_to_somebody_else_is_given_up_at_once_and_named() {
+        let now = Instant::now();
+        let (mut stop, _) = Sequence::asked(now, Signal::SIGTERM, Duration::ZERO);
+        let mut denied = rest(&[5], 1);
+        denied.denied = denied.alive.clone();
+        assert_eq!(
+            stop.left(now, denied),
+            [Step::Over {
+                survivors: vec![process(5)]
+            }]
+        );
+    }
+
+    #[test]
+    fn whoever_hangs_in_the_kernel_is_given_up_after_a_while() {
+        let now = Instant::now();
+        let (mut stop, _) = Sequence::asked(now, Signal::SIGTERM, Duration::ZERO);
+        let mut at = now;
+        let mut rounds = 0;
+        loop {
+            at = at.max(stop.wake_at());
+            if stop.time(at) == [Step::Kill] {
+                rounds += 1;
+            }
+            let steps = stop.left(at, rest(&[5], 1));
+            if steps.iter().any(|step| matches!(step, Step::Over { .. })) {
+                break;
+            }
+            assert!(rounds < 1000, "it never ends");
+        }
+        assert!(at >= now + KILL_PATIENCE && at < now + KILL_PATIENCE + LONGEST_KILL_PAUSE);
+    }
+
+    #[test]
+    fn a_time_out_beyond_all_clocks_does_no_harm() {
+        let now = Instant::now();
+        let (mut stop, _) = Sequence::asked(now, Signal::SIGTERM, Duration::MAX);
+        stop.asked_again(now, Signal::SIGTERM, Duration::MAX);
+        assert!(stop.time(now).is_empty());
+    }
+}
