@@ -1,0 +1,464 @@
+//! The one life that every executable leads: flags, socket, protocol errors, signals, lifeline, exit status.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixDatagram;
+
+use monday_shared::protocol::MAX_LINE_BYTES;
+use monday_shared::protocol::common::Hello;
+use monday_tests::control::ask;
+use monday_tests::needs_programs;
+use monday_tests::process::Process;
+use monday_tests::wait::PATIENCE;
+use monday_tests::world::World;
+use nix::sys::signal::Signal;
+use serde_json::json;
+
+use crate::sidecar::{
+    Sidecar, command_in, command_serving, for_every_executable, socket_in, start_in,
+};
+
+for_every_executable! {
+    it_tells_its_version,
+    it_explains_its_flags,
+    wrong_flags_are_refused_with_status_2,
+    a_script_asks_for_its_name_with_nc_and_jq,
+    our_own_client_understands_it,
+    its_socket_is_for_its_user_alone,
+    garbage_is_a_parse_error_and_the_connection_goes_on,
+    bytes_that_are_not_utf8_are_a_parse_error,
+    half_a_line_is_answered_when_the_client_ends_it,
+    a_whole_request_without_its_line_feed_is_served,
+    a_line_of_two_mebibytes_is_too_large_and_the_next_one_is_served,
+    an_unknown_method_is_named_in_the_error,
+    bad_parameters_are_refused,
+    json_that_is_no_request_is_refused,
+    blank_lines_and_carriage_returns_are_tolerated,
+    a_notification_gets_no_reply,
+    a_protocol_of_another_version_is_refused,
+    many_clients_are_served_at_once,
+    a_client_that_never_reads_harms_nobody,
+    shutdown_ends_it_with_status_0_and_without_its_socket,
+    a_signal_ends_it_with_128_more_than_its_number,
+    the_end_of_the_lifeline_ends_it,
+    without_a_lifeline_the_end_of_standard_input_means_nothing,
+    a_socket_that_is_served_is_refused_with_the_pid_of_its_server,
+    the_socket_of_a_killed_process_is_replaced,
+    a_file_in_the_place_of_the_socket_is_left_alone,
+    a_socket_path_that_is_too_long_is_refused_with_its_length,
+    it_tells_notify_socket_when_it_is_ready,
+    it_lives_on_when_nobody_reads_its_events,
+    its_log_goes_to_standard_error_only,
+}
+
+fn it_tells_its_version(name: &'static str) {
+    let told = World::new().run(name, ["--version"]).expect_code(0);
+    assert_eq!(
+        told.stdout,
+        format!("{name} {}\n", env!("CARGO_PKG_VERSION"))
+    );
+    assert_eq!(told.stderr, "");
+}
+
+fn it_explains_its_flags(name: &'static str) {
+    let told = World::new().run(name, ["--help"]).expect_code(0);
+    for expected in [
+        "Usage:",
+        name,
+        "--control",
+        "--output",
+        "--log-level",
+        "--lifeline",
+        "--version",
+    ] {
+        assert!(
+            told.stdout.contains(expected),
+            "no {expected} in:\n{}",
+            told.stdout
+        );
+    }
+    assert_eq!(told.stderr, "");
+}
+
+fn wrong_flags_are_refused_with_status_2(name: &'static str) {
+    let world = World::new();
+    for (flags, named) in [
+        (&["--no-such-flag"][..], "--no-such-flag"),
+        (&["--output", "yaml"], "yaml"),
+        (&["--log-level", "loud"], "loud"),
+        (&["--control"], "--control"),
+    ] {
+        let refused = world.run(name, flags).expect_code(2);
+        assert!(refused.stderr.contains(named), "{}", refused.stderr);
+        assert_eq!(refused.stdout, "");
+    }
+}
+
+fn a_script_asks_for_its_name_with_nc_and_jq(name: &'static str) {
+    needs_programs!("nc", "jq");
+    let sidecar = Sidecar::start(name);
+    let script = format!(
+        r#"printf '{{"id":1,"method":"hello"}}\n' | nc -N -U {} | jq -r .result.name"#,
+        sidecar.socket.display()
+    );
+    let told = sidecar.world.sh(&script).expect_code(0);
+    assert_eq!(told.stdout, format!("{name}\n"));
+}
+
+fn our_own_client_understands_it(name: &'static str) {
+    let sidecar = Sidecar::start(name);
+    let hello = ask(&sidecar.socket, &Hello::default()).unwrap();
+    assert_eq!(
+        (hello.name.as_str(), hello.pid),
+        (name, sidecar.process.pid())
+    );
+    assert_eq!(hello.version, env!("CARGO_PKG_VERSION"));
+    for method in ["hello", "subscribe", "status", "shutdown"] {
+        assert!(
+            hello.methods.iter().any(|known| known == method),
+            "{method}"
+        );
+    }
+}
+
+fn its_socket_is_for_its_user_alone(name: &'static str) {
+    let sidecar = Sidecar::start(name);
+    let mode = std::fs::metadata(&sidecar.socket)
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+fn garbage_is_a_parse_error_and_the_connection_goes_on(name: &'static str) {
+    let sidecar = Sidecar::start(name);
+    let mut bystander = sidecar.connect();
+    let mut client = sidecar.connect();
+    for garbage in ["GET / HTTP/1.1", "{", "{\"id\":1", "\u{0}\u{1}", "hello"] {
+        let reply = client.ask_line(garbage);
+        assert_eq!(reply["error"]["data"]["kind"], "parse_error", "{reply}");
+        assert_eq!(
+            (&reply["error"]["code"], &reply["id"]),
+            (&json!(-32700), &json!(null))
+        );
+    }
+    assert_eq!(client.ask("hello")["name"], name);
+    assert_eq!(bystander.ask("hello")["name"], name);
+}
+
+fn bytes_that_are_not_utf8_are_a_parse_error(name: &'static str) {
+    let sidecar = Sidecar::start(name);
+    let mut client = sidecar.connect();
+    client.send(b"{\"id\":1,\"method\":\"h\xffllo\"}\n");
+    let reply = client.next_reply();
+    assert_eq!(reply["error"]["data"]["kind"], "parse_error", "{reply}");
+    assert_eq!(client.ask("hello")["name"], name);
+}
+
+fn half_a_line_is_answered_when_the_client_ends_it(name: &'static str) {
+    let sidecar = Sidecar::start(name);
+    let mut bystander = sidecar.connect();
+    let mut client = sidecar.connect();
+    client.send(b"{\"id\":1,\"meth");
+    client.close_writing();
+    let reply = client.next_reply();
+    assert_eq!(reply["error"]["data"]["kind"], "parse_error", "{reply}");
+    assert_eq!(client.next_line(), None, "the server closes then");
+    assert_eq!(bystander.ask("hello")["name"], name);
+}
+
+fn a_whole_request_without_its_line_feed_is_served(name: &'static str) {
+    let sidecar = Sidecar::start(name);
+    let mut client = sidecar.connect();
+    client.send(b"{\"id\":1,\"method\":\"hello\"}");
+    client.close_writing();
+    assert_eq!(client.next_reply()["result"]["name"], name);
+    assert_eq!(client.next_line(), None, "the server closes then");
+}
+
+fn a_line_of_two_mebibytes_is_too_large_and_the_next_one_is_served(name: &'static str) {
+    let sidecar = Sidecar::start(name);
+    let mut bystander = sidecar.connect();
+    let mut client = sidecar.connect();
+    let line = format!(
+        "{{\"id\":1,\"method\":\"{}\"}}",
+        "x".repeat(2 * MAX_LINE_BYTES)
+    );
+    let reply = client.ask_line(&line);
+    assert_eq!(reply["error"]["data"]["kind"], "too_large", "{reply}");
+    assert_eq!(reply["error"]["code"], -32600);
+    assert_eq!(client.ask("hello")["name"], name);
+    assert_eq!(bystander.ask("hello")["name"], name);
+}
+
+fn an_unknown_method_is_named_in_the_error(name: &'static str) {
+    let sidecar = Sidecar::start(name);
+    let reply = sidecar
+        .connect()
+        .ask_line(r#"{"id":"a","method":"frobnicate"}"#);
+    assert_eq!(reply["error"]["data"]["kind"], "unknown_method");
+    assert_eq!(
+        (&reply["error"]["code"], &reply["id"]),
+        (&json!(-32601), &json!("a"))
+    );
+    let message = reply["error"]["message"].as_str().unwrap();
+    assert!(
+        message.contains("frobnicate") && message.contains(name),
+        "{message}"
+    );
+    sidecar.assert_alive();
+}
+
+fn bad_parameters_are_refused(name: &'static str) {
+    let sidecar = Sidecar::start(name);
+    let mut client = sidecar.connect();
+    for (method, params) in [
+        ("hello", json!({"protocol": "one"})),
+        ("hello", json!({"what": 1})),
+        ("subscribe", json!({"bulk": "sometimes"})),
+        ("status", json!({"surplus": true})),
+        ("status", json!([1])),
+        ("shutdown", json!("now")),
+    ] {
+        let error = client.call(method, &params).unwrap_err();
+        assert_eq!(error.code, -32602, "{method} {params}: {error}");
+        assert!(error.message.contains(method), "{error}");
+    }
+    sidecar.assert_alive();
+}
+
+fn json_that_is_no_request_is_refused(name: &'static str) {
+    let sidecar = Sidecar::start(name);
+    let mut client = sidecar.connect();
+    for line in ["[1]", "null", "7", r#"{"id":3}"#, r#"{"id":4,"method":7}"#] {
+        let reply = client.ask_line(line);
+        assert_eq!(
+            reply["error"]["data"]["kind"], "invalid_request",
+            "{line}: {reply}"
+        );
+        assert_eq!(reply["error"]["code"], -32600);
+    }
+    assert_eq!(
+        client.ask_line(r#"{"id":3}"#)["id"],
+        3,
+        "an id that can be read is given back"
+    );
+    sidecar.assert_alive();
+}
+
+fn blank_lines_and_carriage_returns_are_tolerated(name: &'static str) {
+    let sidecar = Sidecar::start(name);
+    let mut client = sidecar.connect();
+    client.send(b"\n\r\n  \n{\"id\":1,\"method\":\"hello\"}\r\n");
+    assert_eq!(client.next_reply()["result"]["name"], name);
+}
+
+fn a_notification_gets_no_reply(name: &'static str) {
+    let sidecar = Sidecar::start(name);
+    let mut client = sidecar.connect();
+    client.send_line(r#"{"method":"hello"}"#);
+    client.send_line(r#"{"method":"frobnicate"}"#);
+    let reply = client.ask_line(r#"{"id":9,"method":"hello"}"#);
+    assert_eq!(reply["id"], 9);
+}
+
+fn a_protocol_of_another_version_is_refused(name: &'static str) {
+    let sidecar = Sidecar::start(name);
+    let mut client = sidecar.connect();
+    let error = client
+        .call("hello", &json!({"protocol": 2_000_000}))
+        .unwrap_err();
+    assert_eq!(json!(error.data.kind), "unsupported_protocol");
+    assert_eq!(error.data.details["protocol"], 1);
+    assert!(client.call("hello", &json!({"protocol": 1})).is_ok());
+}
+
+fn many_clients_are_served_at_once(name: &'static str) {
+    let sidecar = Sidecar::start(name);
+    let mut clients: Vec<_> = (0..100).map(|_| sidecar.connect()).collect();
+    for client in &mut clients {
+        client.send_line(r#"{"id":1,"method":"status"}"#);
+    }
+    for client in &mut clients {
+        assert!(client.next_reply().get("result").is_some());
+    }
+}
+
+fn a_client_that_never_reads_harms_nobody(name: &'static str) {
+    let sidecar = Sidecar::start(name);
+    let mut silent = sidecar.connect();
+    silent.ask("subscribe");
+    // More replies than the socket's buffers hold: the server stops to read this client, and only this one.
+    let requests = "{\"id\":1,\"method\":\"hello\"}\n".repeat(200);
+    silent.send(requests.as_bytes());
+    sidecar.assert_alive();
+    let mut process = sidecar.process;
+    process.signal(Signal::SIGTERM);
+    assert_eq!(process.wait(), 143);
+}
+
+fn shutdown_ends_it_with_status_0_and_without_its_socket(name: &'static str) {
+    let Sidecar {
+        mut process,
+        socket,
+        world,
+        ..
+    } = Sidecar::start(name);
+    let mut client = monday_tests::control::Control::connect(&socket);
+    assert_eq!(client.ask("shutdown"), json!({}));
+    // The connection closes when all is done.
+    let _ = client.rest();
+    assert_eq!(process.wait(), 0);
+    assert_nothing_left(&world);
+}
+
+fn a_signal_ends_it_with_128_more_than_its_number(name: &'static str) {
+    for (signal, status) in [
+        (Signal::SIGINT, 130),
+        (Signal::SIGTERM, 143),
+        (Signal::SIGHUP, 129),
+    ] {
+        let Sidecar {
+            mut process, world, ..
+        } = Sidecar::start(name);
+        process.signal(signal);
+        assert_eq!(process.wait(), status, "{signal}");
+        assert_nothing_left(&world);
+    }
+}
+
+fn the_end_of_the_lifeline_ends_it(name: &'static str) {
+    let world = World::new();
+    let (mut process, _) = start_in(&world, name, &["--lifeline"]);
+    process.write_stdin(b"what comes in is read and dropped\n");
+    monday_tests::control::Control::connect(&socket_in(&world)).ask("hello");
+    process.close_stdin();
+    assert_eq!(process.wait(), 0);
+    assert_nothing_left(&world);
+}
+
+fn without_a_lifeline_the_end_of_standard_input_means_nothing(name: &'static str) {
+    let mut sidecar = Sidecar::start(name);
+    sidecar.process.close_stdin();
+    sidecar.assert_alive();
+    sidecar.process.signal(Signal::SIGTERM);
+    assert_eq!(sidecar.process.wait(), 143);
+}
+
+fn a_socket_that_is_served_is_refused_with_the_pid_of_its_server(name: &'static str) {
+    let sidecar = Sidecar::start(name);
+    let second = Process::start(command_in(&sidecar.world, name, &[]))
+        .finish()
+        .expect_code(1);
+    let pid = format!("pid {}", sidecar.process.pid());
+    assert!(
+        second.stderr.contains(&pid),
+        "{pid} is not in: {}",
+        second.stderr
+    );
+    sidecar.assert_alive();
+}
+
+fn the_socket_of_a_killed_process_is_replaced(name: &'static str) {
+    let Sidecar {
+        mut process,
+        socket,
+        world,
+        ..
+    } = Sidecar::start(name);
+    process.signal(Signal::SIGKILL);
+    assert_eq!(process.wait(), 137);
+    assert!(socket.exists(), "a killed process removes nothing");
+    world.assert_no_survivors(PATIENCE);
+    let (second, _) = start_in(&world, name, &[]);
+    let hello = monday_tests::control::Control::connect(&socket).ask("hello");
+    assert_eq!(hello["pid"], second.pid());
+}
+
+fn a_file_in_the_place_of_the_socket_is_left_alone(name: &'static str) {
+    let world = World::new();
+    world.write("control.sock", "precious");
+    let refused = Process::start(command_in(&world, name, &[]))
+        .finish()
+        .expect_code(1);
+    assert!(
+        refused.stderr.contains("control.sock"),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(
+        std::fs::read_to_string(socket_in(&world)).unwrap(),
+        "precious"
+    );
+}
+
+fn a_socket_path_that_is_too_long_is_refused_with_its_length(name: &'static str) {
+    let world = World::new();
+    let long = world.path(&"x".repeat(200));
+    let refused = Process::start(command_serving(&world, name, &long, &[]))
+        .finish()
+        .expect_code(1);
+    let length = format!("{} bytes", long.as_os_str().len());
+    assert!(refused.stderr.contains(&length), "{}", refused.stderr);
+}
+
+fn it_tells_notify_socket_when_it_is_ready(name: &'static str) {
+    let world = World::new();
+    let path = world.path("notify");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    manager.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut command = command_in(&world, name, &[]);
+    command.env("NOTIFY_SOCKET", &path);
+    let _process = Process::start(command);
+    let mut buffer = [0; 256];
+    let bytes = manager.recv(&mut buffer).unwrap();
+    let told = String::from_utf8_lossy(&buffer[..bytes]);
+    assert!(told.lines().any(|line| line == "READY=1"), "{told}");
+}
+
+fn it_lives_on_when_nobody_reads_its_events(name: &'static str) {
+    let world = World::new();
+    // A shell that takes the first line and closes the pipe, as `head -1` does; the executable goes on behind it.
+    let mut words = vec!["-c".into(), r#""$@" | head -1"#.into(), "sh".into()];
+    let command = command_in(&world, name, &[]);
+    words.push(command.get_program().to_owned());
+    words.extend(command.get_args().map(std::ffi::OsStr::to_owned));
+    let mut shell = world.start("sh", words);
+    shell.ready();
+    let mut client = monday_tests::control::Control::connect(&socket_in(&world));
+    client.ask("status");
+    assert_eq!(client.ask("hello")["name"], name);
+    client.ask("shutdown");
+    let _ = client.rest();
+    assert_eq!(shell.wait(), 0);
+}
+
+fn its_log_goes_to_standard_error_only(name: &'static str) {
+    let world = World::new();
+    let (process, _) = start_in(&world, name, &["--log-level", "trace"]);
+    monday_tests::control::Control::connect(&socket_in(&world)).ask("hello");
+    process.signal(Signal::SIGTERM);
+    let finished = process.finish_open().expect_code(143);
+    for line in finished.stdout.lines() {
+        let event: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(event.get("event").is_some(), "not an event: {line}");
+    }
+    assert!(
+        finished
+            .stderr
+            .lines()
+            .all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()),
+        "with --output json the log is JSON as well: {}",
+        finished.stderr
+    );
+}
+
+fn assert_nothing_left(world: &World) {
+    assert!(!socket_in(world).exists(), "the socket is left");
+    assert!(
+        !world.path("control.sock.lock").exists(),
+        "the socket's lock is left"
+    );
+    assert_eq!(world.runtime_files(), Vec::<std::path::PathBuf>::new());
+    world.assert_hosts_untouched();
+    world.assert_no_survivors(PATIENCE);
+}

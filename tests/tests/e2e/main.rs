@@ -1,0 +1,14 @@
+//! The end-to-end tests, one module per area. One binary, so that all of them share the processors; see the crate's
+//! documentation for the harness.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, and so do its helpers"
+)]
+
+mod command;
+mod life;
+mod run_alone;
+mod sidecar;
