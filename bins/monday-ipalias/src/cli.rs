@@ -1,0 +1,265 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use monday_shared::life::LifeArgs;
+
+use crate::error::Error;
+use crate::hostname::{Flaw, Hostname};
+use crate::hosts::file::HowToWrite;
+use crate::hosts::step::Steps;
+use crate::lease::LeaseFolder;
+use crate::ledger::Settings;
+use crate::range::Range;
+
+const EXAMPLES: &str = "\
+Examples:
+  monday-ipalias api.svc.local db.svc.local
+      until Ctrl-C, both names lead to a loopback address of their own
+  monday-ipalias api.svc.local -- ./run-tests
+      while ./run-tests runs, which finds the address in MONDAY_HOST_API_SVC_LOCAL
+  monday-ipalias list
+  monday-ipalias clean
+
+The words list, clean, assign and help are verbs where they come first. A host of such a name: monday-ipalias assign list";
+
+/// Gives host names a loopback address of their own, and a line in the hosts file
+///
+/// A name keeps its address from run to run. The lines stand in a marked block that goes when this ends; nothing else
+/// in the file is touched. Where the file may not be written, the addresses work nevertheless.
+#[derive(Clone, Debug, Parser)]
+#[command(
+    version,
+    after_help = EXAMPLES,
+    override_usage = "monday-ipalias [OPTIONS] NAME... [-- COMMAND...]\n       monday-ipalias [OPTIONS] list|clean",
+    subcommand_negates_reqs = true
+)]
+pub struct Cli {
+    #[command(flatten)]
+    hosts: HostsArgs,
+
+    #[command(flatten)]
+    life: LifeArgs,
+
+    #[command(flatten)]
+    names: NamesArgs,
+
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+#[derive(Clone, Debug, Args)]
+struct HostsArgs {
+    /// The hosts file
+    #[arg(long, value_name = "PATH", default_value = "/etc/hosts")]
+    hosts_file: PathBuf,
+
+    /// Where addresses are taken from; a part of 127.0.0.0/8
+    #[arg(long, value_name = "CIDR", default_value = "127.77.0.0/16")]
+    range: Range,
+
+    /// Write over the content of the hosts file, never put a new file in its place
+    #[arg(long)]
+    in_place: bool,
+
+    /// Only print what would be written
+    #[arg(long)]
+    dry_run: bool,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+struct NamesArgs {
+    /// The host names; more can be assigned over the control socket
+    #[arg(value_name = "NAME", required_unless_present = "control", value_parser = host_name)]
+    names: Vec<String>,
+
+    /// Run this with the addresses in its environment, and end with it
+    #[arg(value_name = "COMMAND", last = true)]
+    command: Vec<OsString>,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+enum Verb {
+    /// Gives names an address, as without a verb
+    Assign(NamesArgs),
+    /// Lists the names that monday-ipalias has given an address, and who has them
+    List,
+    /// Removes what a killed monday-ipalias has left behind
+    Clean,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// Serve names until the end.
+    Serve {
+        /// The names to begin with.
+        names: Vec<String>,
+        /// What to run meanwhile.
+        command: Vec<OsString>,
+    },
+    /// Print what serving these names would write.
+    Preview {
+        /// The names.
+        names: Vec<String>,
+    },
+    /// Print who has which name.
+    List,
+    /// Remove what the dead have left.
+    Clean {
+        /// Only print what that would be.
+        dry_run: bool,
+    },
+}
+
+fn host_name(text: &str) -> Result<String, Flaw> {
+    text.parse::<Hostname>().map(|_| text.to_owned())
+}
+
+impl Cli {
+    /// Reads the command line of this process; ends the process if it makes no sense.
+    #[must_use]
+    pub fn parse_or_exit() -> Self {
+        Self::try_read(std::env::args_os()).unwrap_or_else(|error| error.exit())
+    }
+
+    fn try_read(words: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        // Every flag may stand before and after the verb.
+        let command = Self::command().mut_args(|arg| {
+            let flag = !arg.is_positional();
+            arg.global(flag)
+        });
+        Self::from_arg_matches(&command.try_get_matches_from(words)?)
+    }
+
+    /// The flags of every executable.
+    #[must_use]
+    pub fn life(&self) -> &LifeArgs {
+        &self.life
+    }
+
+    /// What is to be done.
+    #[must_use]
+    pub fn task(&self) -> Task {
+        let dry_run = self.hosts.dry_run;
+        let NamesArgs { names, command } = match &self.verb {
+            Some(Verb::List) => return Task::List,
+            Some(Verb::Clean) => return Task::Clean { dry_run },
+            Some(Verb::Assign(names)) => names.clone(),
+            None => self.names.clone(),
+        };
+        if dry_run {
+            Task::Preview { names }
+        } else {
+            Task::Serve { names, command }
+        }
+    }
+
+    /// Where names come from and go to.
+    ///
+    /// # Errors
+    /// [`Error::Leases`] if there is no runtime folder.
+    pub fn settings(&self) -> Result<Settings, Error> {
+        let leases = LeaseFolder::of_this_user()?;
+        Ok(Settings {
+            hosts_file: self.hosts.hosts_file.clone(),
+            how: HowToWrite {
+                in_place: self.hosts.in_place,
+                spare_folder: Some(leases.path().to_owned()),
+                steps: Steps::default(),
+            },
+            range: self.hosts.range,
+            leases,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use monday_shared::life::OutputFormat;
+
+    fn read(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_read(line.split_ascii_whitespace().map(OsString::from))
+    }
+
+    fn task(line: &str) -> Task {
+        read(line).unwrap().task()
+    }
+
+    fn serve(names: &[&str], command: &[&str]) -> Task {
+        Task::Serve {
+            names: names.iter().map(|&word| word.to_owned()).collect(),
+            command: command.iter().map(OsString::from).collect(),
+        }
+    }
+
+    #[test]
+    fn names_and_a_command_are_told_apart() {
+        assert_eq!(
+            task("x api.local db.local"),
+            serve(&["api.local", "db.local"], &[])
+        );
+        assert_eq!(
+            task("x api.local -- curl -v http://api.local list"),
+            serve(&["api.local"], &["curl", "-v", "http://api.local", "list"])
+        );
+        assert_eq!(task("x --control /tmp/s"), serve(&[], &[]));
+    }
+
+    #[test]
+    fn the_first_word_may_be_a_verb_and_assign_takes_names_that_look_like_one() {
+        assert_eq!(task("x list"), Task::List);
+        assert_eq!(task("x clean"), Task::Clean { dry_run: false });
+        assert_eq!(
+            task("x assign list clean -- true"),
+            serve(&["list", "clean"], &["true"])
+        );
+        assert_eq!(task("x api.local list"), serve(&["api.local", "list"], &[]));
+        assert!(read("x list api.local").is_err());
+    }
+
+    #[test]
+    fn flags_stand_before_and_after_the_verb() {
+        for line in [
+            "x --hosts-file /tmp/h --range 127.9.0.0/24 --output json list",
+            "x list --hosts-file /tmp/h --range 127.9.0.0/24 --output json",
+            "x --output json list --range 127.9.0.0/24 --hosts-file /tmp/h",
+            "x api.local --range 127.9.0.0/24 --hosts-file /tmp/h --output json -- true",
+            "x assign api.local --range 127.9.0.0/24 --hosts-file /tmp/h --output json",
+        ] {
+            let cli = read(line).unwrap();
+            assert_eq!(cli.hosts.hosts_file, PathBuf::from("/tmp/h"), "{line}");
+            assert_eq!(cli.hosts.range.to_string(), "127.9.0.0/24", "{line}");
+            assert_eq!(cli.life.output, OutputFormat::Json, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_dry_run_only_prints() {
+        let names = vec!["api.local".to_owned()];
+        assert_eq!(task("x --dry-run api.local"), Task::Preview { names });
+        assert_eq!(task("x clean --dry-run"), Task::Clean { dry_run: true });
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_a_usage_error() {
+        for line in [
+            "x",
+            "x assign",
+            "x 127.0.0.1",
+            "x a..b",
+            "x api.local --range 10.0.0.0/8",
+            "x --frobnicate api.local",
+        ] {
+            assert_eq!(read(line).unwrap_err().exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

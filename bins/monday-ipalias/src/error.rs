@@ -1,0 +1,181 @@
+//! What can go wrong here.
+
+use std::io;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use monday_shared::life::{Failure, LifeError};
+use monday_shared::protocol::error::{ErrorKind, RpcError};
+
+use crate::hostname::{Flaw, Hostname};
+use crate::hosts::block::Malformed;
+use crate::range::Range;
+
+/// Why names could not be given addresses, or the hosts file not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A name that cannot be a host name.
+    #[error("{name:?} cannot be a host name: {flaw}")]
+    Hostname {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        flaw: Flaw,
+    },
+    /// An address that was asked for is not one that we give out.
+    #[error(
+        "`{name}` cannot have the address {ip}: it is used by {why}; leave `ip` out to get a free one"
+    )]
+    Address {
+        /// For which name.
+        name: Hostname,
+        /// The address.
+        ip: IpAddr,
+        /// Who uses it.
+        why: &'static str,
+    },
+    /// Every address of the range belongs to another name.
+    #[error(
+        "there is no free address in {range} for `{name}`; release other names or take a larger range (--range)"
+    )]
+    Exhausted {
+        /// For which name.
+        name: Hostname,
+        /// The range.
+        range: Range,
+    },
+    /// Another project that runs wants the same name and port.
+    #[error(
+        "port {port} of `{name}` belongs to {by}, which is running; stop that one, or give one of the two another host name or port"
+    )]
+    Taken {
+        /// The name.
+        name: Hostname,
+        /// The port.
+        port: u16,
+        /// Whose it is, for people.
+        by: String,
+        /// The process that holds it.
+        pid: u32,
+    },
+    /// More names than anybody has.
+    #[error("{count} names are too many: at most {limit} are served at once")]
+    TooMany {
+        /// How many there would be.
+        count: usize,
+        /// How many are allowed.
+        limit: usize,
+    },
+    /// The folder where instances tell each other of their addresses cannot be used.
+    #[error(
+        "cannot {what} in {folder}, where monday-ipalias keeps who has which address: {source}"
+    )]
+    Leases {
+        /// What was tried.
+        what: &'static str,
+        /// The folder.
+        folder: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// The hosts file cannot be read or written.
+    #[error("cannot {what} {file}: {source}")]
+    Hosts {
+        /// What was tried.
+        what: &'static str,
+        /// The file.
+        file: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// The hosts file cannot be edited safely.
+    #[error("cannot edit {file}: {source}")]
+    Malformed {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        source: Malformed,
+    },
+    /// Others write the file without a pause.
+    #[error("cannot write {file}: another program is rewriting it all the time; it is tried again")]
+    Overtaken {
+        /// The file.
+        file: PathBuf,
+    },
+    /// The executable is about to end.
+    #[error("monday-ipalias is about to end")]
+    Ending,
+    /// What every executable may fail at.
+    #[error(transparent)]
+    Life(#[from] LifeError),
+}
+
+impl Error {
+    /// The kind of error that a program is told.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Hostname { .. } | Self::Address { .. } => ErrorKind::InvalidParams,
+            Self::Exhausted { .. } => ErrorKind::AddressUnavailable,
+            Self::Taken { .. } => ErrorKind::Conflict,
+            Self::TooMany { .. } => ErrorKind::TooLarge,
+            Self::Ending => ErrorKind::ShuttingDown,
+            Self::Hosts { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                ErrorKind::Denied
+            }
+            Self::Leases { .. }
+            | Self::Hosts { .. }
+            | Self::Malformed { .. }
+            | Self::Overtaken { .. }
+            | Self::Life(_) => ErrorKind::Os,
+        }
+    }
+}
+
+impl Failure for Error {}
+
+impl Error {
+    /// Why the hosts file does not hold the names, and what a person can do about it. The file is named beside it.
+    #[must_use]
+    pub fn remedy(&self) -> String {
+        match self {
+            Self::Hosts { source, .. } => match source.kind() {
+                io::ErrorKind::PermissionDenied => format!(
+                    "{source}; start monday-ipalias as root (sudo), or add each address and name to the file yourself"
+                ),
+                io::ErrorKind::ReadOnlyFilesystem => {
+                    format!("{source}; make it writable, or name another file with --hosts-file")
+                }
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                    format!("{source}; make room and it is written by itself")
+                }
+                _ => source.to_string(),
+            },
+            Self::Malformed { source, .. } => source.to_string(),
+            Self::Overtaken { .. } => {
+                "another program is rewriting it all the time; it is written as soon as that pauses"
+                    .to_owned()
+            }
+            other => other.to_string(),
+        }
+    }
+}
+
+impl From<Error> for RpcError {
+    fn from(error: Error) -> Self {
+        let refused = Self::new(error.kind(), error.to_string());
+        match error {
+            Error::Hostname { name, .. } => refused.with("name", name),
+            Error::Address { name, .. } | Error::Exhausted { name, .. } => {
+                refused.with("name", name.as_str())
+            }
+            Error::Taken {
+                name, port, pid, ..
+            } => refused
+                .with("name", name.as_str())
+                .with("port", port)
+                .with("pid", pid),
+            _ => refused,
+        }
+    }
+}

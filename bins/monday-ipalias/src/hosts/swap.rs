@@ -1,0 +1,324 @@
+//! The better way to write: a new file takes the old one's place in one step.
+//!
+//! The two files exchange their names, so what is displaced is not lost: it can be compared with what the new content
+//! was made from. If somebody else has written in between, the exchange is undone, and nothing of theirs is gone.
+//! The displaced file is kept open for a while after it has lost its name, because an editor may have opened it before
+//! the exchange and write into it after.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use xattr::FileExt as _;
+
+use super::snapshot::{Location, Snapshot, inode};
+use super::step::{Step, Steps};
+use crate::platform;
+
+/// The mode of a hosts file that did not exist: everybody reads it.
+const NEW_MODE: u32 = 0o644;
+
+/// How often an exchange is undone for others who write at the same time, before giving up: each time takes others
+/// another write within microseconds.
+const UNDO_ATTEMPTS: usize = 100;
+
+/// What became of an attempt to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attempt {
+    /// The file holds the new content.
+    Done,
+    /// Somebody else has changed the file in the meantime; it holds their version.
+    Overtaken,
+}
+
+/// Puts `new` in the place of `old`; `None` stands for no file.
+///
+/// # Errors
+/// What the operating system says. The file is then what it was.
+pub fn swap(
+    location: &Location,
+    old: Option<&Snapshot>,
+    new: Option<&[u8]>,
+    steps: &Steps,
+) -> io::Result<Attempt> {
+    let temp = location.beside("new");
+    remove_if_there(&temp)?;
+    let attempt = match (old, new) {
+        (None, None) => Ok(Attempt::Done),
+        (Some(old), None) => remove(location, old, &temp),
+        (old, Some(new)) => prepare(&temp, old, new, steps).and_then(|prepared| match old {
+            None => create(location, &temp),
+            Some(old) => replace(location, old, &temp, &prepared, steps),
+        }),
+    };
+    let removed = remove_if_there(&temp);
+    steps.done(Step::OldRemoved);
+    let attempt = attempt?;
+    removed?;
+    // Without it the change may be lost with the power, never the file.
+    sync_folder(&location.folder);
+    Ok(attempt)
+}
+
+/// Removes a file that need not exist.
+///
+/// # Errors
+/// What unlink(2) says.
+pub fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Brings the names of a folder to the disk, as far as the filesystem can.
+pub fn sync_folder(folder: &Path) {
+    if let Err(error) = File::open(folder).and_then(|folder| folder.sync_all()) {
+        tracing::debug!(%error, folder = %folder.display(), "the folder could not be synced");
+    }
+}
+
+fn prepare(temp: &Path, old: Option<&Snapshot>, new: &[u8], steps: &Steps) -> io::Result<File> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .custom_flags((OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW).bits())
+        .open(temp)?;
+    steps.done(Step::TempCreated);
+    file.write_all(new)?;
+    steps.done(Step::TempWritten);
+    match old {
+        Some(old) => copy_attributes(old, &file)?,
+        None => file.set_permissions(fs::Permissions::from_mode(NEW_MODE))?,
+    }
+    file.sync_all()?;
+    steps.done(Step::TempReady);
+    Ok(file)
+}
+
+/// Owner, mode and extended attributes, the label of `SELinux` and access lists among them. Whatever cannot be copied is an
+/// error: then the file is better written in place, where all of it stays by itself.
+fn copy_attributes(old: &Snapshot, new: &File) -> io::Result<()> {
+    let (was, is) = (&old.meta, new.metadata()?);
+    if (was.uid(), was.gid()) != (is.uid(), is.gid()) {
+        fchown(new, Some(was.uid()), Some(was.gid()))?;
+    }
+    // After the owner, whose change takes bits away.
+    new.set_permissions(fs::Permissions::from_mode(was.mode() & 0o7777))?;
+    let names = match old.file.list_xattr() {
+        Err(error) if error.raw_os_error() == Some(Errno::ENOTSUP as i32) => return Ok(()),
+        names => names?,
+    };
+    for name in names {
+        let value = old.file.get_xattr(&name)?;
+        if let Some(value) = value
+            && new.get_xattr(&name)?.as_ref() != Some(&value)
+        {
+            new.set_xattr(&name, &value)?;
+        }
+    }
+    Ok(())
+}
+
+fn replace(
+    location: &Location,
+    old: &Snapshot,
+    temp: &Path,
+    prepared: &File,
+    steps: &Steps,
+) -> io::Result<Attempt> {
+    match platform::exchange(temp, &location.file) {
+        Ok(()) => {}
+        Err(error) if cannot_exchange(&error) => {
+            return replace_after_comparing(location, old, temp, steps);
+        }
+        Err(error) => return Err(error),
+    }
+    steps.done(Step::Swapped);
+    if old.is_still_at(temp)? {
+        return Ok(Attempt::Done);
+    }
+    // What came out is newer than what the new content was made from: back with it. Should somebody write even now,
+    // then what comes out this time is not what we have just put in, and goes back as well.
+    let mut expected = inode(&prepared.metadata()?);
+    for _ in 0..UNDO_ATTEMPTS {
+        let put_in = inode(&fs::symlink_metadata(temp)?);
+        platform::exchange(temp, &location.file)?;
+        if inode(&fs::symlink_metadata(temp)?) == expected {
+            return Ok(Attempt::Overtaken);
+        }
+        expected = put_in;
+    }
+    Err(io::Error::other("others write it all the time"))
+}
+
+/// Filesystems that cannot exchange say EINVAL, old kernels ENOSYS; elsewhere there is no such call.
+fn cannot_exchange(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
+    )
+}
+
+fn replace_after_comparing(
+    location: &Location,
+    old: &Snapshot,
+    temp: &Path,
+    steps: &Steps,
+) -> io::Result<Attempt> {
+    if !old.is_still_at(&location.file)? {
+        return Ok(Attempt::Overtaken);
+    }
+    fs::rename(temp, &location.file)?;
+    steps.done(Step::Swapped);
+    Ok(Attempt::Done)
+}
+
+fn create(location: &Location, temp: &Path) -> io::Result<Attempt> {
+    match fs::hard_link(temp, &location.file) {
+        Ok(()) => Ok(Attempt::Done),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Attempt::Overtaken),
+        Err(error) => Err(error),
+    }
+}
+
+fn remove(location: &Location, old: &Snapshot, temp: &Path) -> io::Result<Attempt> {
+    fs::rename(&location.file, temp)?;
+    if old.is_still_at(temp)? {
+        return Ok(Attempt::Done);
+    }
+    match fs::hard_link(temp, &location.file) {
+        // Somebody has made an even newer one.
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(Attempt::Overtaken),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::PathBuf;
+
+    struct Place {
+        _folder: tempfile::TempDir,
+        path: PathBuf,
+    }
+
+    fn place(content: &[u8]) -> Place {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("hosts");
+        fs::write(&path, content).unwrap();
+        Place {
+            _folder: folder,
+            path,
+        }
+    }
+
+    impl Place {
+        fn swap(&self, new: &[u8], steps: &Steps) -> io::Result<Attempt> {
+            let location = Location::of(&self.path).unwrap();
+            let old = Snapshot::take(&self.path).unwrap();
+            swap(&location, old.as_ref(), Some(new), steps)
+        }
+
+        fn files(&self) -> usize {
+            fs::read_dir(self.path.parent().unwrap()).unwrap().count()
+        }
+    }
+
+    #[test]
+    fn the_new_file_has_mode_and_attributes_of_the_old_one() {
+        let place = place(b"old");
+        fs::set_permissions(&place.path, fs::Permissions::from_mode(0o640)).unwrap();
+        let labelled = xattr::set(&place.path, "user.note", b"kept").is_ok();
+        assert_eq!(
+            place.swap(b"new", &Steps::default()).unwrap(),
+            Attempt::Done
+        );
+        assert_eq!(fs::read(&place.path).unwrap(), b"new");
+        let meta = fs::metadata(&place.path).unwrap();
+        assert_eq!(meta.mode() & 0o7777, 0o640);
+        if labelled {
+            let note = xattr::get(&place.path, "user.note").unwrap();
+            assert_eq!(note.as_deref(), Some(b"kept".as_slice()));
+        }
+        assert_eq!(place.files(), 1);
+    }
+
+    #[test]
+    fn an_editor_that_wrote_in_between_wins_whichever_way_it_wrote() {
+        for in_place in [true, false] {
+            let place = place(b"old");
+            let path = place.path.clone();
+            let steps = Steps::told_to(move |step| {
+                if step == Step::TempReady {
+                    if in_place {
+                        fs::write(&path, b"theirs").unwrap();
+                    } else {
+                        let new = path.with_extension("editor");
+                        fs::write(&new, b"theirs").unwrap();
+                        fs::rename(&new, &path).unwrap();
+                    }
+                }
+            });
+            assert_eq!(place.swap(b"new", &steps).unwrap(), Attempt::Overtaken);
+            assert_eq!(fs::read(&place.path).unwrap(), b"theirs");
+            assert_eq!(place.files(), 1);
+        }
+    }
+
+    #[test]
+    fn an_editor_that_writes_once_more_while_the_exchange_is_undone_wins_as_well() {
+        let place = place(b"old");
+        let path = place.path.clone();
+        let steps = Steps::told_to(move |step| {
+            let version: &[u8] = match step {
+                Step::TempReady => b"first",
+                Step::Swapped => b"second",
+                _ => return,
+            };
+            let new = path.with_extension("editor");
+            fs::write(&new, version).unwrap();
+            fs::rename(&new, &path).unwrap();
+        });
+        assert_eq!(place.swap(b"new", &steps).unwrap(), Attempt::Overtaken);
+        assert_eq!(fs::read(&place.path).unwrap(), b"second");
+        assert_eq!(place.files(), 1);
+    }
+
+    #[test]
+    fn a_file_is_made_and_removed_unless_somebody_else_was_first() {
+        let place = place(b"");
+        fs::remove_file(&place.path).unwrap();
+        let location = Location::of(&place.path).unwrap();
+        let steps = Steps::default();
+        assert_eq!(
+            swap(&location, None, Some(b"new"), &steps).unwrap(),
+            Attempt::Done
+        );
+        assert_eq!(fs::metadata(&place.path).unwrap().mode() & 0o7777, 0o644);
+        assert_eq!(
+            swap(&location, None, Some(b"again"), &steps).unwrap(),
+            Attempt::Overtaken
+        );
+        assert_eq!(fs::read(&place.path).unwrap(), b"new");
+
+        let old = Snapshot::take(&place.path).unwrap();
+        fs::write(&place.path, b"theirs").unwrap();
+        assert_eq!(
+            swap(&location, old.as_ref(), None, &steps).unwrap(),
+            Attempt::Overtaken
+        );
+        assert_eq!(fs::read(&place.path).unwrap(), b"theirs");
+        let old = Snapshot::take(&place.path).unwrap();
+        assert_eq!(
+            swap(&location, old.as_ref(), None, &steps).unwrap(),
+            Attempt::Done
+        );
+        assert_eq!(place.files(), 0);
+    }
+}

@@ -1,0 +1,332 @@
+//! The names of one instance: what was decided about them, written to the lease folder and to the hosts file.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use monday_shared::protocol::ipalias::{Event, HostsStatus, NameSpec, NameStatus, Names, Released};
+
+use crate::error::Error;
+use crate::hosts::block::{Entry, Malformed, Wanted, edited};
+use crate::hosts::file::{HostsFile, HowToWrite};
+use crate::hosts::marker::Begin;
+use crate::hosts::view::View;
+use crate::lease::{Lease, LeaseFolder, LeasedName};
+use crate::owner::{InstanceId, Owner};
+use crate::plan::{Table, World, decide, wishes};
+use crate::platform;
+use crate::probe::probe;
+use crate::range::Range;
+use crate::status::{hosts_status, name_status};
+
+/// How many names one instance serves: far more than any project has, and few enough that a hostile client cannot
+/// fill the hosts file.
+const NAMES_LIMIT: usize = 1_000;
+
+/// How many looks are left out after the hosts file could not be written: who forbids it seldom changes their mind.
+const LOOKS_LEFT_OUT: u32 = 4;
+
+/// Where names come from and go to.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The hosts file.
+    pub hosts_file: PathBuf,
+    /// How it is written.
+    pub how: HowToWrite,
+    /// Where addresses are taken from.
+    pub range: Range,
+    /// Where instances tell each other what they have.
+    pub leases: LeaseFolder,
+}
+
+/// The names of one instance.
+#[derive(Debug)]
+pub struct Ledger {
+    owner: Owner,
+    instance: InstanceId,
+    range: Range,
+    leases: LeaseFolder,
+    hosts: HostsFile,
+    table: Table,
+    /// Why the hosts file does not hold the names.
+    trouble: Option<String>,
+    looks_to_leave_out: u32,
+    rewritten: u64,
+}
+
+impl Ledger {
+    /// One without names. What the dead have left is removed, as far as that is allowed.
+    ///
+    /// # Errors
+    /// [`Error::Leases`] if the lease folder cannot be used.
+    pub fn open(settings: Settings) -> Result<Self, Error> {
+        let mut ledger = Self::untouched(settings);
+        {
+            let _lock = ledger.leases.lock()?;
+            ledger.leases.remove_dead()?;
+        }
+        // With no names of ours in it, all that this can do is to remove.
+        if let Err(error) = ledger.write_hosts(&is_dead) {
+            tracing::warn!("what an earlier run left in the hosts file stays there: {error}");
+        }
+        Ok(ledger)
+    }
+
+    /// One without names, that has not touched anything yet.
+    #[must_use]
+    pub fn untouched(settings: Settings) -> Self {
+        let owner = Owner::this_process();
+        Self {
+            instance: InstanceId::new(&owner),
+            owner,
+            range: settings.range,
+            leases: settings.leases,
+            hosts: HostsFile::new(settings.hosts_file, settings.how),
+            table: Table::new(),
+            trouble: None,
+            looks_to_leave_out: 0,
+            rewritten: 0,
+        }
+    }
+
+    /// Gives names addresses: all of them or, where one cannot have any, none. The hosts file is written once.
+    ///
+    /// # Errors
+    /// Those of [`decide`], [`Error::TooMany`] and [`Error::Leases`]. A hosts file that cannot be written is no error;
+    /// the reply says so.
+    pub fn assign(&mut self, specs: &[NameSpec]) -> Result<Names, Error> {
+        {
+            let _lock = self.leases.lock()?;
+            self.leases.remove_dead()?;
+            self.table.extend(self.decide(specs)?);
+            self.write_lease();
+        }
+        self.bring_to_hosts(&is_dead);
+        Ok(self.names_of(specs))
+    }
+
+    /// What [`assign`](Self::assign) would do: the names, and the content that the hosts file would have (`None`: no
+    /// file). Nothing is changed.
+    ///
+    /// # Errors
+    /// Those of [`assign`](Self::assign), and what the hosts file says.
+    pub fn preview(&mut self, specs: &[NameSpec]) -> Result<(Names, Option<Vec<u8>>), Error> {
+        self.table.extend(self.decide(specs)?);
+        let now = self.hosts.read()?;
+        let new = self.make(now.as_deref(), &is_dead);
+        let new = new.map_err(|source| Error::Malformed {
+            file: self.hosts.path().to_owned(),
+            source,
+        })?;
+        let names = self.names_in(new.as_deref().unwrap_or_default(), specs);
+        Ok((names, new))
+    }
+
+    /// Takes names back.
+    pub fn release(&mut self, names: &[String]) -> Released {
+        let released: Vec<String> = names
+            .iter()
+            .filter(|name| {
+                let name = name.parse();
+                name.is_ok_and(|name| self.table.remove(&name).is_some())
+            })
+            .cloned()
+            .collect();
+        if !released.is_empty() {
+            match self.leases.lock() {
+                Ok(_lock) => self.write_lease(),
+                Err(error) => tracing::warn!("{error}"),
+            }
+            self.bring_to_hosts(&is_dead);
+        }
+        Released { released }
+    }
+
+    /// Every name.
+    #[must_use]
+    pub fn list(&self) -> Names {
+        let specs: Vec<NameSpec> = self
+            .table
+            .keys()
+            .map(|name| NameSpec::new(name.as_str()))
+            .collect();
+        self.names_of(&specs)
+    }
+
+    /// Puts right what others have done to the hosts file since the last look, and says what there was to do. To be
+    /// called about once a second.
+    pub fn look_again(&mut self) -> Option<Event> {
+        if self.looks_to_leave_out > 0 {
+            self.looks_to_leave_out -= 1;
+            return None;
+        }
+        if self.table.is_empty() || (self.trouble.is_none() && !self.hosts.may_have_changed()) {
+            return None;
+        }
+        let trouble_before = self.trouble.clone();
+        let written = self.bring_to_hosts(&|_| false);
+        if self.trouble != trouble_before {
+            return Some(Event::Assigned(self.list()));
+        }
+        if !written {
+            return None;
+        }
+        self.rewritten += 1;
+        Some(Event::Rewritten {
+            times: self.rewritten,
+        })
+    }
+
+    /// Takes every name back and leaves no trace.
+    ///
+    /// # Errors
+    /// What keeps the lines from being removed from the hosts file.
+    pub fn close(mut self) -> Result<(), Error> {
+        self.table.clear();
+        let cleaned = self.write_hosts(&is_dead);
+        self.leases.remove(&self.instance)?;
+        cleaned.map(|_| ())
+    }
+
+    fn decide(&self, specs: &[NameSpec]) -> Result<Table, Error> {
+        let wishes: BTreeMap<_, _> = wishes(specs)?;
+        let new = wishes
+            .keys()
+            .filter(|name| !self.table.contains_key(name))
+            .count();
+        let count = self.table.len() + new;
+        if count > NAMES_LIMIT {
+            return Err(Error::TooMany {
+                count,
+                limit: NAMES_LIMIT,
+            });
+        }
+        let mut leases = self.leases.living()?;
+        leases.retain(|lease| lease.instance != self.instance);
+        // A file that cannot be read tells nothing; writing it will fail and say why.
+        let bytes = self.hosts.read().ok().flatten().unwrap_or_default();
+        let hosts = View::new(&bytes, Some(&self.instance))
+            .unwrap_or_else(|_| View::without_blocks(&bytes));
+        let world = World {
+            range: self.range,
+            own: &self.table,
+            leases: &leases,
+            hosts: &hosts,
+        };
+        decide(&wishes, world, &probe)
+    }
+
+    /// Leases are advice: where they cannot be written, names work nevertheless.
+    fn write_lease(&self) {
+        let names = self.table.iter().map(|(name, has)| LeasedName {
+            name: name.clone(),
+            ip: has.ip,
+            ports: has.ports.iter().copied().collect(),
+        });
+        let lease = Lease {
+            instance: self.instance.clone(),
+            owner: self.owner.clone(),
+            started_by: platform::describe_parent(),
+            hosts_file: absolute(self.hosts.path()),
+            names: names.collect(),
+        };
+        if let Err(error) = self.leases.write(&lease) {
+            tracing::warn!("other projects will not know of our addresses: {error}");
+        }
+    }
+
+    /// Writes the hosts file, notes whether that is possible, and returns whether there was anything to write.
+    fn bring_to_hosts(&mut self, obsolete: &dyn Fn(&Begin) -> bool) -> bool {
+        match self.write_hosts(obsolete) {
+            Ok(written) => {
+                self.trouble = None;
+                written
+            }
+            Err(error) => {
+                tracing::debug!("{error}");
+                self.trouble = Some(error.remedy());
+                self.looks_to_leave_out = LOOKS_LEFT_OUT;
+                false
+            }
+        }
+    }
+
+    fn write_hosts(&mut self, obsolete: &dyn Fn(&Begin) -> bool) -> Result<bool, Error> {
+        let (table, instance, owner) = (&self.table, &self.instance, &self.owner);
+        self.hosts
+            .update(&|content| make(content, table, instance, owner, obsolete))
+    }
+
+    fn make(
+        &self,
+        content: Option<&[u8]>,
+        obsolete: &dyn Fn(&Begin) -> bool,
+    ) -> Result<Option<Vec<u8>>, Malformed> {
+        make(content, &self.table, &self.instance, &self.owner, obsolete)
+    }
+
+    /// These names as they are now, in this order and spelling.
+    fn names_of(&self, specs: &[NameSpec]) -> Names {
+        let bytes = self.hosts.read().ok().flatten().unwrap_or_default();
+        self.names_in(&bytes, specs)
+    }
+
+    fn names_in(&self, hosts: &[u8], specs: &[NameSpec]) -> Names {
+        let view = View::new(hosts, None).unwrap_or_else(|_| View::without_blocks(hosts));
+        let file = self.hosts.path();
+        let names: Vec<NameStatus> = specs
+            .iter()
+            .filter_map(|spec| {
+                let name = spec.name.parse().ok()?;
+                let has = self.table.get(&name)?;
+                Some(name_status(&spec.name, &name, has, &view, file))
+            })
+            .collect();
+        let hosts = match &self.trouble {
+            _ if self.table.is_empty() => HostsStatus::Untouched {
+                file: file.display().to_string(),
+            },
+            trouble => hosts_status(file, trouble.as_deref()),
+        };
+        Names { names, hosts }
+    }
+}
+
+/// The owner of the block does not run any more.
+pub(crate) fn is_dead(begin: &Begin) -> bool {
+    !begin.owner.is_alive()
+}
+
+/// The content that the hosts file should have. A name for which somebody else has a line of their own gets none of
+/// ours: theirs would win anyway, or both would be used in turn.
+fn make(
+    content: Option<&[u8]>,
+    table: &Table,
+    instance: &InstanceId,
+    owner: &Owner,
+    obsolete: &dyn Fn(&Begin) -> bool,
+) -> Result<Option<Vec<u8>>, Malformed> {
+    let view = View::new(content.unwrap_or_default(), Some(instance))?;
+    let entries: Vec<Entry> = table
+        .iter()
+        .filter(|(name, _)| view.foreign(name).next().is_none())
+        .map(|(name, has)| Entry {
+            ip: IpAddr::V4(has.ip),
+            name: name.clone(),
+        })
+        .collect();
+    let wanted = Wanted {
+        instance,
+        owner,
+        entries: &entries,
+    };
+    edited(content, Some(wanted), obsolete)
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+#[cfg(test)]
+#[path = "ledger_tests.rs"]
+mod tests;

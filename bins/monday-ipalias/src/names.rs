@@ -1,0 +1,163 @@
+//! The task that owns the names, and the handle through which everybody else asks it.
+
+use std::time::Duration;
+
+use monday_shared::protocol::ipalias::{Event, NameSpec, Names, Released};
+use monday_shared::rpc::hub::Hub;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::error::Error;
+use crate::ledger::Ledger;
+
+/// How often to look whether somebody has rewritten the hosts file. It costs one stat(2).
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How many requests wait for the task; more wait at their senders.
+const REQUESTS_AHEAD: usize = 16;
+
+/// Asks the task. Clones ask the same one; it ends when the last one is gone, or by [`end`](Task::end).
+#[derive(Clone, Debug)]
+pub struct NamesHandle {
+    requests: mpsc::Sender<Request>,
+}
+
+#[derive(Debug)]
+enum Request {
+    Assign(Vec<NameSpec>, oneshot::Sender<Result<Names, Error>>),
+    Release(Vec<String>, oneshot::Sender<Released>),
+    List(oneshot::Sender<Names>),
+    End,
+}
+
+/// The running task.
+#[derive(Debug)]
+pub struct Task {
+    requests: mpsc::Sender<Request>,
+    running: JoinHandle<Result<(), Error>>,
+}
+
+/// Starts the task over a ledger; what changes is published.
+#[must_use]
+pub fn start(ledger: Ledger, hub: Hub<Event>) -> (NamesHandle, Task) {
+    let (requests, received) = mpsc::channel(REQUESTS_AHEAD);
+    let running = tokio::spawn(run(ledger, hub, received));
+    let handle = NamesHandle {
+        requests: requests.clone(),
+    };
+    (handle, Task { requests, running })
+}
+
+impl NamesHandle {
+    /// Gives names addresses.
+    ///
+    /// # Errors
+    /// Those of [`Ledger::assign`], and [`Error::Ending`].
+    pub async fn assign(&self, names: Vec<NameSpec>) -> Result<Names, Error> {
+        self.ask(|reply| Request::Assign(names, reply)).await?
+    }
+
+    /// Takes names back.
+    ///
+    /// # Errors
+    /// [`Error::Ending`].
+    pub async fn release(&self, names: Vec<String>) -> Result<Released, Error> {
+        self.ask(|reply| Request::Release(names, reply)).await
+    }
+
+    /// Lists the names.
+    ///
+    /// # Errors
+    /// [`Error::Ending`].
+    pub async fn list(&self) -> Result<Names, Error> {
+        self.ask(Request::List).await
+    }
+
+    async fn ask<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<T>) -> Request,
+    ) -> Result<T, Error> {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.requests.send(request(reply)).await;
+        sent.map_err(|_| Error::Ending)?;
+        answer.await.map_err(|_| Error::Ending)
+    }
+}
+
+impl Task {
+    /// Takes every name back and ends; requests that came before are served.
+    ///
+    /// # Errors
+    /// Those of [`Ledger::close`].
+    pub async fn end(self) -> Result<(), Error> {
+        // If it has ended by itself, its result says why.
+        let _ = self.requests.send(Request::End).await;
+        self.running.await.unwrap_or(Err(Error::Ending))
+    }
+}
+
+async fn run(
+    mut ledger: Ledger,
+    hub: Hub<Event>,
+    mut requests: mpsc::Receiver<Request>,
+) -> Result<(), Error> {
+    let mut looks = interval(LOOK_EVERY);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let request = tokio::select! {
+            request = requests.recv() => request.unwrap_or(Request::End),
+            _ = looks.tick() => {
+                let looked;
+                (ledger, looked) = aside(ledger, Ledger::look_again).await?;
+                if let Some(event) = looked {
+                    hub.publish(event);
+                }
+                continue;
+            }
+        };
+        match request {
+            Request::Assign(specs, reply) => {
+                let assigned;
+                (ledger, assigned) = aside(ledger, move |ledger| ledger.assign(&specs)).await?;
+                if let Ok(names) = &assigned {
+                    hub.publish(Event::Assigned(names.clone()));
+                }
+                // Whoever asked may have gone away; the names are assigned nevertheless.
+                let _ = reply.send(assigned);
+            }
+            Request::Release(names, reply) => {
+                let released;
+                (ledger, released) = aside(ledger, move |ledger| ledger.release(&names)).await?;
+                if !released.released.is_empty() {
+                    hub.publish(Event::Released {
+                        names: released.released.clone(),
+                    });
+                }
+                let _ = reply.send(released);
+            }
+            Request::List(reply) => {
+                let names;
+                (ledger, names) = aside(ledger, |ledger| ledger.list()).await?;
+                let _ = reply.send(names);
+            }
+            Request::End => break,
+        }
+    }
+    let closed = tokio::task::spawn_blocking(|| ledger.close()).await;
+    closed.unwrap_or(Err(Error::Ending))
+}
+
+/// Does something with the ledger that may take a while: files are read and written, and locks waited for.
+async fn aside<T: Send + 'static>(
+    mut ledger: Ledger,
+    work: impl FnOnce(&mut Ledger) -> T + Send + 'static,
+) -> Result<(Ledger, T), Error> {
+    tokio::task::spawn_blocking(move || {
+        let done = work(&mut ledger);
+        (ledger, done)
+    })
+    .await
+    // Only if the runtime is being torn down, since nothing in there panics.
+    .map_err(|_| Error::Ending)
+}

@@ -1,0 +1,30 @@
+//! Operating systems that we have no better way for.
+
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+/// Cannot be found out with what every Unix has; the pid alone must do.
+pub(crate) fn process_start(_pid: u32) -> Option<u64> {
+    None
+}
+
+/// Cannot be found out with what every Unix has.
+pub(crate) fn boot_id() -> Option<String> {
+    None
+}
+
+/// Cannot be found out with what every Unix has.
+pub(crate) fn describe_parent() -> Option<String> {
+    None
+}
+
+/// Files cannot be bind mounted here; a file on another device than its folder would be one nevertheless.
+pub(crate) fn is_mount_point(file: &Path, folder: &Path) -> io::Result<bool> {
+    Ok(file.metadata()?.dev() != folder.metadata()?.dev())
+}
+
+/// There is no such call that every Unix has.
+pub(crate) fn exchange(_one: &Path, _other: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}

@@ -1,0 +1,91 @@
+//! From the command line to the end.
+
+use std::ffi::OsString;
+
+use monday_shared::address_env;
+use monday_shared::life::command::CommandSpec;
+use monday_shared::life::{LifeArgs, LifeError, OutputFormat, Sidecar};
+use monday_shared::protocol::ipalias::{Event, HostsStatus, NameSpec, Names, Served};
+use monday_shared::rpc::hub::Hub;
+
+use crate::cli::{Cli, Task};
+use crate::error::Error;
+use crate::ledger::{Ledger, Settings};
+use crate::names;
+use crate::report;
+use crate::service::Control;
+
+/// Does what the command line says and returns the exit status.
+///
+/// # Errors
+/// [`Error`] for what cannot be done at all.
+pub async fn run(cli: Cli) -> Result<u8, Error> {
+    let (settings, output) = (cli.settings()?, cli.life().output);
+    let printed = match cli.task() {
+        Task::Serve { names, command } => {
+            return serve(cli.life(), settings, names, command).await;
+        }
+        Task::Preview { names } => report::print(&report::preview(settings, names)?, output),
+        Task::List => report::print(&report::list(settings)?, output),
+        Task::Clean { dry_run } => report::print(&report::clean(settings, dry_run)?, output),
+    };
+    printed.map_err(|source| LifeError::Io {
+        what: "write to standard output",
+        source,
+    })?;
+    Ok(0)
+}
+
+async fn serve(
+    args: &LifeArgs,
+    settings: Settings,
+    names: Vec<String>,
+    command: Vec<OsString>,
+) -> Result<u8, Error> {
+    let has_command = !command.is_empty();
+    let mut life = Sidecar::begin(args, has_command)?;
+    let hub = Hub::new();
+    let ledger = tokio::task::spawn_blocking(|| Ledger::open(settings)).await;
+    let (handle, task) = names::start(ledger.unwrap_or(Err(Error::Ending))?, hub.clone());
+    let lived = async {
+        let names = handle
+            .assign(names.into_iter().map(NameSpec::new).collect())
+            .await?;
+        if has_command && args.output == OutputFormat::Text {
+            warn_about(&names);
+        }
+        life.report(&hub)?;
+        life.serve(Served(Control(handle)), &hub);
+        let variables = names
+            .names
+            .iter()
+            .map(|status| address_env::host(&status.name, status.ip));
+        let command = CommandSpec::from_words(command, variables.collect());
+        life.ready(&hub, Event::Ready(names));
+        Ok::<_, Error>(life.until_end(command).await?)
+    };
+    let ending = lived.await;
+    let closed = task.end().await;
+    life.finish().await;
+    let status = ending?.exit_code();
+    match closed {
+        Ok(()) => Ok(status),
+        Err(error) => {
+            tracing::error!("names were left behind, `monday-ipalias clean` removes them: {error}");
+            // COMMAND's own failure is the more important one.
+            Ok(status.max(1))
+        }
+    }
+}
+
+/// Says on standard error what the ready event would say, which is not printed beside COMMAND.
+fn warn_about(names: &Names) {
+    if let HostsStatus::Unwritable { file, reason } = &names.hosts {
+        tracing::warn!("the names are not in {file}: {reason}");
+    }
+    for status in &names.names {
+        if let Some(note) = &status.note {
+            tracing::warn!("{}: {note}", status.name);
+        }
+    }
+}
