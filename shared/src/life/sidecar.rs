@@ -26,6 +26,10 @@ const COMMAND_GRACE: Duration = Duration::from_secs(10);
 /// How long COMMAND may take to end when the parent is gone.
 const LIFELINE_GRACE: Duration = Duration::from_secs(1);
 
+/// A reader of our output that takes nothing for so long is a slow one: it loses lines, and is told how many, rather
+/// than holding up everything.
+const STALLED_READER: Duration = Duration::from_secs(1);
+
 /// Why an executable cannot lead its life.
 #[derive(Debug, thiserror::Error)]
 pub enum LifeError {
@@ -138,7 +142,7 @@ impl Sidecar {
         sink: Sink,
         format: impl super::report::Format<E>,
     ) -> Result<(), LifeError> {
-        let (_, subscription) = hub.subscribe(Bulk::Lossless);
+        let (_, subscription) = hub.subscribe_with_patience(Bulk::Lossless, STALLED_READER);
         let reporter =
             Reporter::start(subscription, sink, format).map_err(|source| LifeError::Io {
                 what: "start to print events",

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -32,6 +33,10 @@ const BULK_LIMIT_BYTES: usize = 4 * 1024 * 1024;
 /// How many state events wait for one subscriber before it is given up as dead. A project changes state a few times a
 /// second at most, so this is hours of not reading.
 const STATE_LIMIT: usize = 100_000;
+
+/// How long a lossless subscriber is waited for before it counts as a slow reader and is lossy from then on: a process
+/// that was stopped must not stop others for good.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where events are published. Clones are the same hub.
 #[derive(Debug)]
@@ -66,6 +71,7 @@ struct Queue<E> {
 #[derive(Debug)]
 struct Waiting<E> {
     bulk: Bulk,
+    patience: Duration,
     events: VecDeque<Arc<Stamped<E>>>,
     states: usize,
     bulk_bytes: usize,
@@ -131,13 +137,17 @@ impl<E: Event> Hub<E> {
         });
     }
 
-    /// Publishes a bulk event once every lossless subscriber has room for it.
+    /// Publishes a bulk event once every lossless subscriber has room for it, or has had no room for so long that it
+    /// is not waited for any more.
     pub async fn publish_bulk(&self, event: E) {
         while let Some(queue) = self.full_lossless_queue() {
             let emptied = queue.emptied.notified();
-            // Asked again after the waiter exists, so that no wake-up falls between.
-            if lock(&queue.waiting).is_full_and_lossless() {
-                emptied.await;
+            // Asked after the waiter exists, so that no wake-up falls between.
+            let Some(patience) = lock(&queue.waiting).patience_if_full() else {
+                continue;
+            };
+            if tokio::time::timeout(patience, emptied).await.is_err() {
+                lock(&queue.waiting).bulk = Bulk::Lossy;
             }
         }
         self.publish(event);
@@ -146,9 +156,20 @@ impl<E: Event> Hub<E> {
     /// Begins a subscription: everything that is published from now on. Returns the number of the last event before.
     #[must_use]
     pub fn subscribe(&self, bulk: Bulk) -> (u64, Subscription<E>) {
+        self.subscribe_with_patience(bulk, PATIENCE)
+    }
+
+    /// The same for a lossless subscriber that is waited for so long and not longer: then it becomes a lossy one.
+    #[must_use]
+    pub fn subscribe_with_patience(
+        &self,
+        bulk: Bulk,
+        patience: Duration,
+    ) -> (u64, Subscription<E>) {
         let queue = Arc::new(Queue {
             waiting: Mutex::new(Waiting {
                 bulk,
+                patience,
                 events: VecDeque::new(),
                 states: 0,
                 bulk_bytes: 0,
@@ -168,7 +189,7 @@ impl<E: Event> Hub<E> {
             .queues
             .iter()
             .filter_map(Weak::upgrade)
-            .find(|queue| lock(&queue.waiting).is_full_and_lossless())
+            .find(|queue| lock(&queue.waiting).patience_if_full().is_some())
     }
 }
 
@@ -205,8 +226,10 @@ impl<E: Event> Waiting<E> {
         }
     }
 
-    fn is_full_and_lossless(&self) -> bool {
-        self.bulk == Bulk::Lossless && self.bulk_bytes >= BULK_LIMIT_BYTES && !self.given_up
+    /// How long to wait for room, if there is none and it has to be waited for.
+    fn patience_if_full(&self) -> Option<Duration> {
+        let full = self.bulk_bytes >= BULK_LIMIT_BYTES;
+        (full && self.bulk == Bulk::Lossless && !self.given_up).then_some(self.patience)
     }
 }
 
@@ -345,6 +368,17 @@ mod tests {
         assert!(!publisher.is_finished());
         drop(reader);
         publisher.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_lossless_subscriber_that_stalls_for_too_long_is_lossy_from_then_on() {
+        let hub = Hub::new();
+        let (_, mut stalled) =
+            hub.subscribe_with_patience(Bulk::Lossless, Duration::from_millis(1));
+        for _ in 0..5 {
+            hub.publish_bulk(Sample::Text(BULK_LIMIT_BYTES)).await;
+        }
+        assert_eq!(drain(&mut stalled), (vec![1], 4));
     }
 
     #[test]
