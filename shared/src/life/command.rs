@@ -72,6 +72,7 @@ impl Running {
         if !own_stdin {
             command.stdin(std::process::Stdio::null());
         }
+        platform::unblock_signals(&mut command);
         platform::die_with_parent(&mut command, Signal::SIGTERM);
         let child = Command::from(command)
             .spawn()

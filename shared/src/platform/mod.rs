@@ -8,9 +8,13 @@ mod linux;
 mod other;
 
 #[cfg(target_os = "linux")]
-pub use linux::{SignalSource, become_subreaper, block_signals, die_with_parent, holder_of_port};
+pub use linux::{
+    SignalSource, become_subreaper, block_signals, die_with_parent, holder_of_port, unblock_signals,
+};
 #[cfg(not(target_os = "linux"))]
-pub use other::{SignalSource, become_subreaper, block_signals, die_with_parent, holder_of_port};
+pub use other::{
+    SignalSource, become_subreaper, block_signals, die_with_parent, holder_of_port, unblock_signals,
+};
 
 use nix::sys::signal::Signal;
 

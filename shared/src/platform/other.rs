@@ -18,6 +18,9 @@ pub fn block_signals() -> io::Result<()> {
     Ok(())
 }
 
+/// Nothing to do here, since nothing was blocked.
+pub fn unblock_signals(_command: &mut Command) {}
+
 /// The ending signals, as they come.
 #[derive(Debug)]
 pub struct SignalSource {

@@ -6,4 +6,4 @@ mod signals;
 
 pub use port_holder::holder_of_port;
 pub use process::{become_subreaper, die_with_parent};
-pub use signals::{SignalSource, block_signals};
+pub use signals::{SignalSource, block_signals, unblock_signals};

@@ -3,6 +3,8 @@
 #![allow(unsafe_code)]
 
 use std::io;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
 
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -19,12 +21,23 @@ fn ending_signals() -> SigSet {
 }
 
 /// Keeps the ending signals from ending the process at once. To be called before any other thread exists, since each
-/// thread inherits the mask of its maker. Children do not: the standard library clears their mask.
+/// thread inherits the mask of its maker. So do children, even beyond exec(3): [`unblock_signals`] is for those that
+/// do not know.
 ///
 /// # Errors
 /// What `pthread_sigmask(3)` says.
 pub fn block_signals() -> io::Result<()> {
     ending_signals().thread_block().map_err(io::Error::from)
+}
+
+/// Makes the command start with the ending signals unblocked, as every program expects it.
+pub fn unblock_signals(command: &mut Command) {
+    let signals = ending_signals();
+    // SAFETY: the closure runs between fork and exec and calls only pthread_sigmask(3), which is async-signal-safe; it
+    // allocates nothing.
+    unsafe {
+        command.pre_exec(move || signals.thread_unblock().map_err(io::Error::from));
+    }
 }
 
 /// The ending signals, as they come.
