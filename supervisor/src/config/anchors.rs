@@ -1,6 +1,6 @@
 //! Anchors by name, over all files of a stream, and the budget of what aliases may expand to.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::tree::Node;
 use crate::diagnostic::{Diagnostic, Span};
@@ -34,7 +34,10 @@ impl Size {
 
     /// That of an empty list or map.
     pub(super) const fn of_collection() -> Self {
-        Self { values: 1, depth: 1 }
+        Self {
+            values: 1,
+            depth: 1,
+        }
     }
 
     /// Grows a list or map by what is put into it.
@@ -55,6 +58,8 @@ struct Anchor {
 #[derive(Default)]
 pub(super) struct Anchors {
     known: HashMap<String, Anchor>,
+    /// Names that a file declares, or seems to, which could not be read to its end.
+    lost: HashSet<String>,
     spent: u64,
 }
 
@@ -86,10 +91,16 @@ impl Anchors {
 
     /// The value that an alias stands for.
     ///
-    /// The outer error ends the reading; the inner one is about this alias only.
-    pub(super) fn resolve(&mut self, name: &str, at: Span) -> Result<Result<(Node, Size), Diagnostic>, Exhausted> {
+    /// The outer error ends the reading; the inner one is about this alias only, and empty where it would only follow
+    /// from another.
+    pub(super) fn resolve(
+        &mut self,
+        name: &str,
+        at: Span,
+    ) -> Result<Result<(Node, Size), Option<Diagnostic>>, Exhausted> {
         let Some(anchor) = self.known.get(name) else {
-            return Ok(Err(self.unknown(name, at)));
+            let follows = self.lost.contains(name);
+            return Ok(Err((!follows).then(|| self.unknown(name, at))));
         };
         self.spent = self.spent.saturating_add(anchor.size.values);
         if self.spent > MOST_VALUES {
@@ -97,7 +108,13 @@ impl Anchors {
             return Err(Exhausted(
                 Diagnostic::error("alias-bomb", message)
                     .at(at, "this alias goes over the limit")
-                    .also(anchor.declared_at, format!("`{name}` is declared here, with {} values", anchor.size.values))
+                    .also(
+                        anchor.declared_at,
+                        format!(
+                            "`{name}` is declared here, with {} values",
+                            anchor.size.values
+                        ),
+                    )
                     .help("aliases of aliases multiply: share smaller parts"),
             ));
         }
@@ -108,9 +125,22 @@ impl Anchors {
         Ok(Ok((node, anchor.size)))
     }
 
+    /// Remembers whatever looks like an anchor in a file that could not be read to its end: that its aliases are not
+    /// known is no mistake of theirs.
+    pub(super) fn lose(&mut self, text: &str) {
+        let names = text.split('&').skip(1).map(|rest| {
+            let ends = |c: char| c.is_whitespace() || matches!(c, ',' | '[' | ']' | '{' | '}');
+            rest.split(ends).next().unwrap_or_default()
+        });
+        self.lost.extend(names.map(str::to_owned));
+    }
+
     fn unknown(&self, name: &str, at: Span) -> Diagnostic {
-        let problem = Diagnostic::error("unknown-anchor", format!("no anchor `{name}` is declared before this alias"))
-            .at(at, "not declared up to here");
+        let problem = Diagnostic::error(
+            "unknown-anchor",
+            format!("no anchor `{name}` is declared before this alias"),
+        )
+        .at(at, "not declared up to here");
         match super::suggest::nearest(name, self.known.keys().map(String::as_str)) {
             Some(near) => problem
                 .also(self.known[near].declared_at, format!("`{near}` is declared here"))

@@ -3,7 +3,9 @@
 //! The parser forgets anchors at the end of a file and stops at an alias that it does not know; our anchors go on from
 //! file to file. So an alias and an anchor are told by name here, known or not, and [`super::anchors`] decides.
 
-use saphyr_parser::{Event as Raw, Marker, Parser, ScalarStyle, ScanError, Span as RawSpan, StrInput, Tag};
+use saphyr_parser::{
+    Event as Raw, Marker, Parser, ScalarStyle, ScanError, Span as RawSpan, StrInput, Tag,
+};
 
 use crate::diagnostic::source::offset;
 use crate::diagnostic::{FileId, SourceFile, Span};
@@ -103,6 +105,7 @@ impl<'a> Events<'a> {
                 }
                 Raw::Scalar(text, style, anchor, tag) => {
                     let (properties, span) = self.properties(span, anchor, tag.as_deref());
+                    let span = self.without_what_follows(span, style);
                     let event = Event::Scalar {
                         text: text.into_owned(),
                         plain: style == ScalarStyle::Plain,
@@ -161,12 +164,39 @@ impl<'a> Events<'a> {
         }
         let start = offset(self.source.text.len() - rest.len());
         // An empty value has nothing behind its anchor: then the anchor is what can be shown.
-        let value = if start < span.end { Span { start, ..span } } else { span };
+        let value = if start < span.end {
+            Span { start, ..span }
+        } else {
+            span
+        };
         (properties, value)
     }
 
+    /// The parser counts blanks and a comment behind a closing quote to the scalar.
+    fn without_what_follows(&self, span: Span, style: ScalarStyle) -> Span {
+        let text = self.text(span);
+        let mut chars = text.char_indices().skip(1).peekable();
+        while let Some((at, c)) = chars.next() {
+            let next_is_quote = chars.peek().is_some_and(|&(_, next)| next == '\'');
+            match (style, c) {
+                (ScalarStyle::SingleQuoted, '\'') if next_is_quote => drop(chars.next()),
+                (ScalarStyle::DoubleQuoted, '\\') => drop(chars.next()),
+                (ScalarStyle::SingleQuoted, '\'') | (ScalarStyle::DoubleQuoted, '"') => {
+                    let end = span.start + offset(at + 1);
+                    return Span { end, ..span };
+                }
+                (ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted, _) => {}
+                _ => break,
+            }
+        }
+        span
+    }
+
     fn text(&self, span: Span) -> &'a str {
-        self.source.text.get(span.start as usize..).unwrap_or_default()
+        self.source
+            .text
+            .get(span.start as usize..)
+            .unwrap_or_default()
     }
 
     fn span(&mut self, raw: RawSpan) -> Span {
@@ -223,6 +253,10 @@ impl Cursor {
                 column: 0,
                 byte: source.line_start(line) as usize,
             };
+            // A byte order mark is no column.
+            if line <= 1 && source.text.starts_with('\u{feff}') {
+                self.byte = '\u{feff}'.len_utf8();
+            }
         }
         let text = &*source.text;
         if column >= self.column {
@@ -265,7 +299,11 @@ mod tests {
             Event::Alias(name) => Some((format!("*{name}"), shown)),
             _ => None,
         };
-        events(text).unwrap().into_iter().filter_map(scalar).collect()
+        events(text)
+            .unwrap()
+            .into_iter()
+            .filter_map(scalar)
+            .collect()
     }
 
     #[test]
@@ -280,7 +318,10 @@ mod tests {
             ("last", "last"),
             ("x", "x"),
         ];
-        assert_eq!(found, expected.map(|(text, shown)| (text.to_owned(), shown.to_owned())));
+        assert_eq!(
+            found,
+            expected.map(|(text, shown)| (text.to_owned(), shown.to_owned()))
+        );
     }
 
     #[test]
@@ -292,11 +333,16 @@ mod tests {
 
     #[test]
     fn an_anchor_has_its_name_and_is_not_part_of_the_value() {
-        let all = events("<: &one !!str 8005\nb: !t &two\n  # said\n  x: 1\nc: &three\nd: [&four {}, &five [] ]").unwrap();
+        let all = events(
+            "<: &one !!str 8005\nb: !t &two\n  # said\n  x: 1\nc: &three\nd: [&four {}, &five [] ]",
+        )
+        .unwrap();
         let anchors: Vec<(&str, &str)> = all
             .iter()
             .filter_map(|(event, shown)| match event {
-                Event::Scalar { properties, .. } | Event::ListStart(properties) | Event::MapStart(properties) => {
+                Event::Scalar { properties, .. }
+                | Event::ListStart(properties)
+                | Event::MapStart(properties) => {
                     Some((properties.anchor.as_deref()?, shown.as_str()))
                 }
                 _ => None,
@@ -313,9 +359,22 @@ mod tests {
     fn an_alias_to_an_anchor_of_another_file_is_an_alias_wherever_it_stands() {
         let text = "a: *one\nb:\n  - *two\n  - x: *thr-ee\n    <<: [*four, *five]\nc: {d: *six, e: [*seven]}\n*eight : f\n";
         let found = scalars(text);
-        let aliases: Vec<&str> = found.iter().map(|(text, _)| text.as_str()).filter(|text| text.starts_with('*')).collect();
-        assert_eq!(aliases, ["*one", "*two", "*thr-ee", "*four", "*five", "*six", "*seven", "*eight"]);
-        assert!(found.iter().all(|(text, shown)| !text.starts_with('*') || text == shown));
+        let aliases: Vec<&str> = found
+            .iter()
+            .map(|(text, _)| text.as_str())
+            .filter(|text| text.starts_with('*'))
+            .collect();
+        assert_eq!(
+            aliases,
+            [
+                "*one", "*two", "*thr-ee", "*four", "*five", "*six", "*seven", "*eight"
+            ]
+        );
+        assert!(
+            found
+                .iter()
+                .all(|(text, shown)| !text.starts_with('*') || text == shown)
+        );
         assert_eq!(found.last().unwrap().0, "f");
     }
 

@@ -10,59 +10,45 @@
 //!
 //! Problems do not stop a stage: it notes them and goes on without what is wrong, so that one pass finds all of them.
 
+mod anchors;
+mod check;
+mod compose;
+mod duplicates;
+mod effective;
 pub mod env_file;
+mod events;
+mod expand;
+mod keys;
+mod leftover;
+mod loaded;
+mod merge;
+pub mod model;
+mod problems;
 pub mod project;
+pub mod schema;
 pub mod search;
+mod source;
+mod stream;
+mod suggest;
 pub mod surroundings;
+mod syntax;
+mod tree;
+mod typed;
 
-use std::path::PathBuf;
+use std::sync::Arc;
 
+pub use loaded::{Broken, Loaded};
 pub use project::Project;
 pub use search::Search;
 pub use surroundings::{Surroundings, System};
 
-use crate::diagnostic::{Diagnostic, Report};
+use crate::diagnostic::{Report, Sources};
+use effective::Context;
+use expand::Expander;
+use problems::Problems;
 
-/// What was read.
-#[derive(Debug, Clone)]
-pub struct Loaded {
-    /// The files, in the order in which they were read.
-    pub files: Vec<PathBuf>,
-    /// The projects that are sound, in the order of the files.
-    pub projects: Vec<Project>,
-    /// Those that are not, each with what is wrong with it: they do not keep the others from running.
-    pub broken: Vec<(String, Report)>,
-    /// What is worth a warning and is not about one of the broken projects.
-    pub warnings: Report,
-}
-
-impl Loaded {
-    /// The project of this name.
-    ///
-    /// # Errors
-    /// There is none (the report lists those that there are), or it is broken (the report says why).
-    pub fn project(&self, name: &str) -> Result<&Project, Report> {
-        if let Some(project) = self.projects.iter().find(|project| project.name == name) {
-            return Ok(project);
-        }
-        if let Some((_, report)) = self.broken.iter().find(|(broken, _)| broken == name) {
-            return Err(report.clone());
-        }
-        Err(Report::of(self.unknown(name)))
-    }
-
-    /// The names of all projects, the broken ones included.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        let sound = self.projects.iter().map(|project| project.name.as_str());
-        sound.chain(self.broken.iter().map(|(name, _)| name.as_str()))
-    }
-
-    fn unknown(&self, name: &str) -> Diagnostic {
-        let names: Vec<&str> = self.names().collect();
-        Diagnostic::error("unknown-project", format!("there is no project `{name}`"))
-            .help(format!("the projects are: {}", names.join(", ")))
-    }
-}
+/// The variable that names the kubeconfig, whatever the files say.
+const KUBECONFIG_VARIABLE: &str = "MONDAY_KUBE_CONFIG";
 
 /// Reads the configuration.
 ///
@@ -76,10 +62,55 @@ pub fn load(search: &Search) -> Result<Loaded, Report> {
 ///
 /// # Errors
 /// As [`load`].
-pub fn load_in(search: &Search, surroundings: &dyn Surroundings) -> Result<Loaded, Report> {
-    let _ = (search, surroundings);
-    Err(Report::of(Diagnostic::error(
-        "not-built",
-        "the configuration reader is not built yet",
-    )))
+pub fn load_in(search: &Search, machine: &dyn Surroundings) -> Result<Loaded, Report> {
+    let mut sources = Sources::default();
+    let mut problems = Problems::default();
+    let files = search::files(search, machine).map_err(Report::of)?;
+    let read = source::read(&files, machine, &mut sources, &mut problems);
+    let sources = Arc::new(sources);
+    let root = stream::compose(&read, &sources, &mut problems);
+    let projects = match root {
+        Some(root) => projects(root, &sources, machine, &mut problems),
+        None => Vec::new(),
+    };
+    Loaded::new(sources, projects, problems)
+}
+
+/// From the tree of all files to the projects in it, the sound and the others.
+fn projects(
+    root: tree::Node,
+    sources: &Sources,
+    machine: &dyn Surroundings,
+    problems: &mut Problems,
+) -> Vec<loaded::Candidate> {
+    let typed = typed::read(root, problems);
+    let root = typed.root.place();
+    let places = root.key("projects").items();
+    check::project_names(&typed.config, &places, problems);
+    let mut context = Context {
+        expander: Expander::new(machine),
+        sources,
+        problems,
+        scope: None,
+    };
+    let kubeconfig = machine.non_empty(KUBECONFIG_VARIABLE);
+    let common = effective::settings(&typed.config, &root, kubeconfig, &mut context);
+    let settings = check::settings(&common);
+    let mut candidates = Vec::with_capacity(places.len());
+    for (declared, place) in typed.config.projects.iter().zip(places) {
+        context.scope = Some(place.used_at());
+        let effective = effective::project(declared, place, &typed.config, &root, &mut context);
+        let project = check::project(&effective, settings.clone(), context.problems);
+        let mut config = model::Config {
+            projects: vec![effective.project].into(),
+            ..common.clone()
+        };
+        effective::escape(&mut config, &root);
+        candidates.push(loaded::Candidate {
+            scope: effective.place.used_at(),
+            project,
+            config,
+        });
+    }
+    candidates
 }

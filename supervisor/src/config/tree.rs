@@ -9,18 +9,18 @@ use crate::diagnostic::{Diagnostic, Span};
 
 /// A value and where it is written.
 #[derive(Clone, Debug)]
-pub struct Node {
+pub(super) struct Node {
     /// Where the value itself is written, its anchor not included.
-    pub span: Span,
+    pub(super) span: Span,
     /// The alias that brought it here, if it is written elsewhere.
-    pub alias: Option<Span>,
+    pub(super) alias: Option<Span>,
     /// What it is.
-    pub content: Content,
+    pub(super) content: Content,
 }
 
 /// What a value is.
 #[derive(Clone, Debug)]
-pub enum Content {
+pub(super) enum Content {
     /// Nothing, `~` or `null`.
     Null,
     /// A text, a number, a boolean: what is written there, quotes and escapes resolved.
@@ -36,22 +36,22 @@ pub enum Content {
 
 /// A key of a map and its value.
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub(super) struct Entry {
     /// The key.
-    pub key: Rc<str>,
+    pub(super) key: Rc<str>,
     /// Where the key is written.
-    pub key_span: Span,
+    pub(super) key_span: Span,
     /// What it has.
-    pub value: Node,
+    pub(super) value: Node,
     /// The value of the `<<` that brought it here, if it is written elsewhere.
-    pub merged: Option<Span>,
+    pub(super) merged: Option<Span>,
     /// Earlier keys of the same name whose value is lost.
-    pub repeated: Vec<Span>,
+    pub(super) repeated: Vec<Span>,
 }
 
 /// One step from a node to a node in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Segment {
+pub(super) enum Segment {
     /// To the value of a key.
     Key(String),
     /// To an item of a list, those that are broken not counted.
@@ -59,25 +59,27 @@ pub enum Segment {
 }
 
 /// A way from the root of a tree to one of its nodes.
-pub type Path = Vec<Segment>;
+pub(super) type Path = Vec<Segment>;
 
 /// A node, and the aliases on the way to it.
 #[derive(Clone, Debug)]
-pub struct Place<'a> {
+pub(super) struct Place<'a> {
     /// The node that was found, or the last one on the way.
-    pub node: &'a Node,
+    pub(super) node: &'a Node,
     /// The key that it is the value of.
-    pub key_span: Option<Span>,
+    pub(super) key_span: Option<Span>,
     /// The aliases on the way to it, outermost first.
-    pub aliases: Vec<Span>,
+    pub(super) aliases: Vec<Span>,
     /// Whether the whole way was there.
-    pub complete: bool,
+    pub(super) complete: bool,
+    /// Whether the key is meant, and not its value.
+    pub(super) on_key: bool,
 }
 
 impl Node {
     /// Nothing, at this place.
     #[must_use]
-    pub const fn null(span: Span) -> Self {
+    pub(super) const fn null(span: Span) -> Self {
         Self {
             span,
             alias: None,
@@ -87,7 +89,7 @@ impl Node {
 
     /// What this is, in words: `a list`, `a map`, …
     #[must_use]
-    pub const fn what(&self) -> &'static str {
+    pub(super) const fn what(&self) -> &'static str {
         match self.content {
             Content::Null => "nothing",
             Content::Text(_) => "a text",
@@ -99,7 +101,7 @@ impl Node {
 
     /// The text of a scalar.
     #[must_use]
-    pub fn text(&self) -> Option<&str> {
+    pub(super) fn text(&self) -> Option<&str> {
         match &self.content {
             Content::Text(text) => Some(text),
             _ => None,
@@ -108,7 +110,7 @@ impl Node {
 
     /// The entries of a map, none for anything else.
     #[must_use]
-    pub fn entries(&self) -> &[Entry] {
+    pub(super) fn entries(&self) -> &[Entry] {
         match &self.content {
             Content::Map(entries) => entries,
             _ => &[],
@@ -117,7 +119,7 @@ impl Node {
 
     /// The items of a list, none for anything else.
     #[must_use]
-    pub fn items(&self) -> &[Node] {
+    pub(super) fn items(&self) -> &[Node] {
         match &self.content {
             Content::List(items) => items,
             _ => &[],
@@ -126,58 +128,46 @@ impl Node {
 
     /// The entry of a key, broken or not.
     #[must_use]
-    pub fn entry(&self, key: &str) -> Option<&Entry> {
+    pub(super) fn entry(&self, key: &str) -> Option<&Entry> {
         self.entries().iter().find(|entry| &*entry.key == key)
     }
 
     /// The value of a key, broken or not.
     #[must_use]
-    pub fn get(&self, key: &str) -> Option<&Node> {
+    pub(super) fn get(&self, key: &str) -> Option<&Node> {
         self.entry(key).map(|entry| &entry.value)
     }
 
     /// Whether a diagnostic was already made for this.
     #[must_use]
-    pub const fn is_broken(&self) -> bool {
+    pub(super) const fn is_broken(&self) -> bool {
         matches!(self.content, Content::Broken)
     }
 
-    /// The place at the end of a way, or as far as that goes: a scalar where a list is expected is its own item.
+    /// The place of this node itself, as the root of a way.
     #[must_use]
-    pub fn find(&self, path: &[Segment]) -> Place<'_> {
-        let mut place = Place {
+    pub(super) fn place(&self) -> Place<'_> {
+        Place {
             node: self,
             key_span: None,
-            aliases: Vec::new(),
+            aliases: self.alias.into_iter().collect(),
             complete: true,
-        };
-        place.aliases.extend(self.alias);
-        for segment in path {
-            let next = match segment {
-                Segment::Key(key) => place.node.entry(key).map(|entry| {
-                    place.aliases.extend(entry.merged);
-                    place.key_span = Some(entry.key_span);
-                    &entry.value
-                }),
-                Segment::Item(index) => {
-                    let mut items = place.node.items().iter().filter(|item| !item.is_broken());
-                    let item = items.nth(*index);
-                    place.key_span = place.key_span.filter(|_| item.is_none());
-                    item
-                }
-            };
-            let Some(node) = next else {
-                place.complete = false;
-                break;
-            };
-            place.node = node;
-            place.aliases.extend(node.alias);
+            on_key: false,
         }
-        place
+    }
+
+    /// The place at the end of a way, or as far as that goes.
+    #[must_use]
+    pub(super) fn find(&self, path: &[Segment]) -> Place<'_> {
+        path.iter()
+            .fold(self.place(), |place, segment| match segment {
+                Segment::Key(key) => place.key(key),
+                Segment::Item(index) => place.item(*index),
+            })
     }
 
     /// Marks the node at the end of a way as broken; where the way ends earlier, the last node on it.
-    pub fn break_at(&mut self, path: &[Segment]) {
+    pub(super) fn break_at(&mut self, path: &[Segment]) {
         let Some((segment, rest)) = path.split_first() else {
             self.content = Content::Broken;
             return;
@@ -200,31 +190,91 @@ impl Node {
     }
 }
 
-impl Place<'_> {
+impl<'a> Place<'a> {
+    /// The value of a key; where there is none, this place, and not complete.
+    #[must_use]
+    pub(super) fn key(&self, key: &str) -> Self {
+        match self.node.entry(key).filter(|_| self.complete) {
+            Some(entry) => {
+                let mut next = self.to(&entry.value, entry.merged);
+                next.key_span = Some(entry.key_span);
+                next
+            }
+            None => self.incomplete(),
+        }
+    }
+
+    /// An item of a list, those that are broken not counted. A single value where a list is expected is its own item.
+    #[must_use]
+    pub(super) fn item(&self, index: usize) -> Self {
+        match &self.node.content {
+            Content::List(items) if self.complete => {
+                let item = items.iter().filter(|item| !item.is_broken()).nth(index);
+                item.map_or_else(|| self.incomplete(), |item| self.to(item, None))
+            }
+            Content::Text(_) | Content::Map(_) if index == 0 => self.clone(),
+            _ => self.incomplete(),
+        }
+    }
+
+    /// All items of a list, those that are broken left out: as [`Place::item`] gives them one by one.
+    #[must_use]
+    pub(super) fn items(&self) -> Vec<Self> {
+        match &self.node.content {
+            Content::List(items) if self.complete => {
+                let items = items.iter().filter(|item| !item.is_broken());
+                items.map(|item| self.to(item, None)).collect()
+            }
+            Content::Text(_) | Content::Map(_) if self.complete => vec![self.clone()],
+            _ => Vec::new(),
+        }
+    }
+
+    fn to(&self, node: &'a Node, merged: Option<Span>) -> Self {
+        let mut aliases = self.aliases.clone();
+        aliases.extend(merged);
+        aliases.extend(node.alias);
+        Self {
+            node,
+            key_span: None,
+            aliases,
+            complete: true,
+            on_key: false,
+        }
+    }
+
+    fn incomplete(&self) -> Self {
+        Self {
+            complete: false,
+            ..self.clone()
+        }
+    }
+
     /// Where to point at: the value, or its key where there is no value to see.
     #[must_use]
-    pub fn span(&self) -> Span {
-        match self.node.content {
-            Content::Null => self.key_span.unwrap_or(self.node.span),
+    pub(super) fn span(&self) -> Span {
+        match (&self.node.content, self.key_span) {
+            (Content::Null, Some(key)) => key,
+            (_, Some(key)) if self.on_key => key,
             _ => self.node.span,
         }
     }
 
-    /// Where this is used: the innermost alias on the way, or the value itself.
+    /// Where this is used: its own alias, or the value itself.
     #[must_use]
-    pub fn used_at(&self) -> Span {
-        self.aliases.last().copied().unwrap_or_else(|| self.span())
+    pub(super) fn used_at(&self) -> Span {
+        self.node.alias.unwrap_or_else(|| self.span())
     }
 
     /// Points a diagnostic at this place, and at the aliases that lead here.
     #[must_use]
-    pub fn point(&self, diagnostic: Diagnostic, label: impl Into<String>) -> Diagnostic {
+    pub(super) fn point(&self, diagnostic: Diagnostic, label: impl Into<String>) -> Diagnostic {
         self.through(diagnostic.at(self.span(), label))
     }
 
     /// Points a diagnostic at the aliases that lead here.
     #[must_use]
-    pub fn through(&self, mut diagnostic: Diagnostic) -> Diagnostic {
+    pub(super) fn through(&self, mut diagnostic: Diagnostic) -> Diagnostic {
         for &alias in &self.aliases {
             diagnostic = diagnostic.also(alias, "used through this alias");
         }

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use monday_shared::duration::Span as Time;
 
+pub use super::super::model::app::RestartPolicy;
+pub use super::super::model::depends::Condition;
+
 /// A program that runs on this machine.
 #[derive(Clone, Debug, PartialEq)]
 pub struct App {
@@ -95,6 +98,14 @@ pub struct Stop {
     pub timeout: Time,
 }
 
+impl Stop {
+    /// What every service manager sends first.
+    pub const DEFAULT_SIGNAL: &str = "TERM";
+
+    /// As Docker gives.
+    pub const DEFAULT_TIMEOUT: Time = Time::from_secs(10);
+}
+
 /// What to do when an app ends by itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Restart {
@@ -104,18 +115,6 @@ pub struct Restart {
     pub backoff: Option<Time>,
     /// Given up after this many in a row.
     pub max_restarts: Option<u32>,
-}
-
-/// When an app is started again.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum RestartPolicy {
-    /// Never.
-    #[default]
-    No,
-    /// When it failed.
-    OnFailure,
-    /// Whatever its status.
-    Always,
 }
 
 /// When an app counts as ready.
@@ -153,17 +152,6 @@ pub struct Dependency {
     pub name: String,
     /// What has to be true of it.
     pub condition: Condition,
-}
-
-/// What has to be true of something that an app depends on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Condition {
-    /// It was started.
-    Started,
-    /// It is ready.
-    Ready,
-    /// It ended with status 0.
-    Completed,
 }
 
 /// Which changes rebuild and restart an app.

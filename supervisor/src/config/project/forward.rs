@@ -5,6 +5,8 @@ use std::fmt;
 
 use monday_shared::duration::Span as Time;
 
+pub use super::super::model::forward::Transport;
+
 /// Something that is elsewhere and is reached as if it were here, or the other way round.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Forward {
@@ -150,15 +152,4 @@ pub struct Options {
     pub transport: Option<Transport>,
     /// Faults to inject, as they were written.
     pub faults: Option<serde_json::Value>,
-}
-
-/// Which way to talk to a cluster.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Transport {
-    /// Raw SPDY.
-    Spdy,
-    /// SPDY through a WebSocket.
-    WebSocket,
-    /// The older WebSocket protocol.
-    V4,
 }

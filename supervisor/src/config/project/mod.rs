@@ -8,6 +8,8 @@ pub mod forward;
 
 use std::path::PathBuf;
 
+pub use super::model::Hosts;
+
 pub use app::{
     App, Condition, Dependency, FileSpec, Monitoring, Probe, ProbeKind, Restart, RestartPolicy,
     Section, Stop, Watch,
@@ -40,16 +42,4 @@ pub struct Settings {
     pub hosts: Hosts,
     /// The Kubernetes contexts in which a workload may be replaced; nothing: all but those that look like production.
     pub allow_remote: Option<Vec<String>>,
-}
-
-/// Where host names are put.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Hosts {
-    /// The machine's hosts file where it can be written, else nowhere.
-    #[default]
-    Auto,
-    /// The machine's hosts file.
-    System,
-    /// Only the apps of the project see them.
-    Private,
 }

@@ -1,0 +1,121 @@
+//! Keys that nobody knows, and what was probably meant. The known keys are those of the JSON schema, which comes from the
+//! types.
+
+use serde_json::Value;
+
+use super::schema;
+use super::suggest;
+use super::tree::{Path, Place, Segment};
+use crate::diagnostic::Diagnostic;
+
+/// Keys of Monday's first version, directly on an app, and what to write now.
+const OLD_KEYS: [(&str, &str); 6] = [
+    (
+        "executable",
+        "write `run: {command: ...}`, with the arguments in the same line",
+    ),
+    ("args", "write them into the line of `run: {command: ...}`"),
+    (
+        "env",
+        "write `run: {env: ...}`, or `build: {env: ...}` for the build",
+    ),
+    (
+        "stop_executable",
+        "write `run: {stop_commands: [...]}`, with the arguments in the same line",
+    ),
+    (
+        "stop_args",
+        "write them into the lines of `run: {stop_commands: [...]}`",
+    ),
+    (
+        "watcher",
+        "write `watch: true`, and the excluded names into `watch: {exclude: [...]}`",
+    ),
+];
+
+/// A key that is there to hold shared parts, besides those that begin with [`PRIVATE_PREFIX`].
+const SHARED_KEY: &str = "anchors";
+
+/// Keys that begin so are the user's own, as in Docker Compose.
+const PRIVATE_PREFIX: &str = "x-";
+
+/// Knows the keys.
+#[derive(Default)]
+pub(super) struct Advisor {
+    schema: Option<Value>,
+}
+
+impl Advisor {
+    /// What to say of a key that is not known; nothing for those that are meant to be unknown.
+    pub(super) fn unknown(&mut self, place: &Place, path: &Path) -> Option<Diagnostic> {
+        let (Segment::Key(key), parent) = path.split_last()? else {
+            return None;
+        };
+        if key.starts_with(PRIVATE_PREFIX) || key == SHARED_KEY {
+            return None;
+        }
+        let span = place.key_span.unwrap_or_else(|| place.span());
+        if let Some((_, now)) = OLD_KEYS.iter().find(|(old, _)| old == key)
+            && is_app(parent)
+        {
+            let message = format!("`{key}` is a key of Monday's first version, and ignored");
+            return Some(
+                place
+                    .through(Diagnostic::warning("old-key", message).at(span, "ignored"))
+                    .help(*now),
+            );
+        }
+        let message = format!("unknown key `{key}`{}", within(parent));
+        let warning =
+            place.through(Diagnostic::warning("unknown-key", message).at(span, "ignored"));
+        Some(match self.advice(key, parent) {
+            Some(advice) => warning.help(advice),
+            None => warning,
+        })
+    }
+
+    fn advice(&mut self, key: &str, parent: &[Segment]) -> Option<String> {
+        if key == "<" {
+            return Some("did you mean `<<`, the merge key? `<` only declares shared parts, at the top level".to_owned());
+        }
+        let root = self.schema.get_or_insert_with(schema::of_config);
+        let here = schema::at(root, parent);
+        // `command` directly on an app belongs into `run`: closer than any other word.
+        let sections = schema::properties(root, &here);
+        let section = sections.iter().find(|(_, inner)| {
+            let inner = schema::properties(root, &[*inner]);
+            inner.iter().any(|(name, _)| *name == key)
+        });
+        if let Some((section, _)) = section {
+            return Some(format!("`{key}` belongs into `{section}`"));
+        }
+        let mut names: Vec<&str> = sections.iter().map(|(name, _)| *name).collect();
+        names.sort_unstable();
+        names.dedup();
+        if let Some(near) = suggest::nearest(key, names.iter().copied()) {
+            return Some(format!("did you mean `{near}`?"));
+        }
+        (!names.is_empty()).then(|| format!("the keys here are: {}", names.join(", ")))
+    }
+}
+
+/// Whether a path leads to an app: `local[i]`, of a project or of all.
+fn is_app(path: &[Segment]) -> bool {
+    matches!(path, [.., Segment::Key(list), Segment::Item(_)] if list == "local")
+}
+
+/// Where in the files a key is, in words.
+fn within(parent: &[Segment]) -> String {
+    let key = parent.iter().rev().find_map(|segment| match segment {
+        Segment::Key(key) => Some(key.as_str()),
+        Segment::Item(_) => None,
+    });
+    match (key, parent.last()) {
+        (None, _) => " at the top level".to_owned(),
+        (Some("local"), Some(Segment::Item(_))) => " of an app".to_owned(),
+        (Some("forward"), Some(Segment::Item(_))) => " of a forward".to_owned(),
+        (Some("projects"), Some(Segment::Item(_))) => " of a project".to_owned(),
+        (Some("files"), Some(Segment::Item(_))) => " of a file".to_owned(),
+        (Some(key), _) => format!(" in `{key}`"),
+    }
+}

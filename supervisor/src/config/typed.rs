@@ -1,0 +1,231 @@
+//! From the tree to the types of the model, through serde.
+//!
+//! serde stops at the first value that does not fit. So that one pass finds all of them, such a value is marked broken in
+//! the tree and the rest is typed again.
+
+use std::collections::HashSet;
+use std::rc::Rc;
+
+use serde::Deserialize as _;
+use serde_yaml::{Mapping, Value};
+
+use super::keys;
+use super::model::Config;
+use super::problems::Problems;
+use super::tree::{Content, Entry, Node, Path, Place, Segment};
+use crate::diagnostic::{Diagnostic, Span};
+
+/// How many values that do not fit are told in one pass. Each costs another pass over the tree.
+const MOST_MISFITS: usize = 50;
+
+/// The typed configuration, and the tree that it was typed from: places of the one are found in the other.
+pub(super) struct Typed {
+    pub(super) config: Config,
+    pub(super) root: Node,
+}
+
+/// Types the tree, as much of it as fits.
+pub(super) fn read(mut root: Node, problems: &mut Problems) -> Typed {
+    for _ in 0..MOST_MISFITS {
+        let mut unknown: Vec<Path> = Vec::new();
+        match attempt(&root, &mut unknown) {
+            Ok(config) => {
+                warn(&root, &unknown, problems);
+                return Typed { config, root };
+            }
+            Err((path, message)) => {
+                let place = root.find(&path);
+                problems.push_in(scope(&root, &path), misfit(&place, &path, &message));
+                root.break_at(&path);
+            }
+        }
+    }
+    problems.push(Diagnostic::error(
+        "too-many",
+        format!(
+            "there are more than {MOST_MISFITS} values that do not fit: the rest was not looked at"
+        ),
+    ));
+    Typed {
+        config: Config::default(),
+        root,
+    }
+}
+
+/// The project that a path leads into, told by where that is written.
+pub(super) fn scope(root: &Node, path: &[Segment]) -> Option<Span> {
+    match path {
+        [Segment::Key(key), Segment::Item(_), _, ..] if key == "projects" => {
+            Some(root.find(&path[..2]).used_at())
+        }
+        _ => None,
+    }
+}
+
+/// Types the whole tree once; on failure the path to what does not fit, and why.
+fn attempt(root: &Node, unknown: &mut Vec<Path>) -> Result<Config, (Path, String)> {
+    let mut track = serde_path_to_error::Track::new();
+    let value = value(root);
+    let tracked = serde_path_to_error::Deserializer::new(value, &mut track);
+    let mut note = |path: serde_ignored::Path| unknown.push(ignored_path(&path));
+    let result = Config::deserialize(serde_ignored::Deserializer::new(tracked, &mut note));
+    result.map_err(|error| (error_path(&track.path()), error.to_string()))
+}
+
+/// The tree as serde knows it: every scalar is its text.
+fn value(node: &Node) -> Value {
+    match &node.content {
+        Content::Null | Content::Broken => Value::Null,
+        Content::Text(text) => Value::String(text.to_string()),
+        Content::List(items) => {
+            let items = items.iter().filter(|item| !item.is_broken());
+            Value::Sequence(items.map(value).collect())
+        }
+        Content::Map(entries) => {
+            let entries = entries.iter().filter(|entry| !entry.value.is_broken());
+            let pairs =
+                entries.map(|entry| (Value::String(entry.key.to_string()), value(&entry.value)));
+            Value::Mapping(pairs.collect::<Mapping>())
+        }
+    }
+}
+
+fn error_path(path: &serde_path_to_error::Path) -> Path {
+    use serde_path_to_error::Segment as Theirs;
+    let segment = |segment: &Theirs| match segment {
+        Theirs::Seq { index } => Some(Segment::Item(*index)),
+        Theirs::Map { key } => Some(Segment::Key(key.clone())),
+        Theirs::Enum { .. } | Theirs::Unknown => None,
+    };
+    path.iter().filter_map(segment).collect()
+}
+
+fn ignored_path(path: &serde_ignored::Path) -> Path {
+    use serde_ignored::Path as Theirs;
+    match path {
+        Theirs::Root => Vec::new(),
+        Theirs::Seq { parent, index } => {
+            let mut path = ignored_path(parent);
+            path.push(Segment::Item(*index));
+            path
+        }
+        Theirs::Map { parent, key } => {
+            let mut path = ignored_path(parent);
+            path.push(Segment::Key(key.clone()));
+            path
+        }
+        Theirs::Some { parent }
+        | Theirs::NewtypeStruct { parent }
+        | Theirs::NewtypeVariant { parent } => ignored_path(parent),
+    }
+}
+
+/// What to say of a value that does not fit.
+fn misfit(place: &Place, path: &[Segment], message: &str) -> Diagnostic {
+    let key = path.iter().rev().find_map(|segment| match segment {
+        Segment::Key(key) => Some(key.as_str()),
+        Segment::Item(_) => None,
+    });
+    let about = key.map(|key| format!("`{key}`: ")).unwrap_or_default();
+    let mut lines = message.lines();
+    let first = lines.next().unwrap_or_default();
+    let (code, what, label) = match first
+        .strip_prefix("invalid type: ")
+        .and_then(|rest| rest.split_once(", expected "))
+    {
+        Some((_, expected)) => {
+            let found = place.node.what();
+            (
+                "wrong-kind",
+                format!("{about}here is {found}, but expected is {expected}"),
+                format!("this is {found}"),
+            )
+        }
+        None => ("bad-value", format!("{about}{first}"), String::new()),
+    };
+    let mut diagnostic = place.point(Diagnostic::error(code, what), label);
+    for line in lines {
+        diagnostic = diagnostic.help(line);
+    }
+    diagnostic
+}
+
+/// Warns of unknown keys, and of known ones of which an earlier value is lost.
+fn warn(root: &Node, unknown: &[Path], problems: &mut Problems) {
+    let mut ignored = HashSet::new();
+    let mut advisor = keys::Advisor::default();
+    for path in unknown {
+        let place = root.find(path);
+        ignored.extend(place.key_span);
+        if let Some(warning) = advisor.unknown(&place, path) {
+            problems.push_in(scope(root, path), warning);
+        }
+    }
+    for (path, node) in top_level(root) {
+        warn_of_repeated(&node, scope(root, &path), &ignored, problems);
+    }
+}
+
+/// The tree cut into pieces that belong to one project each, or to none.
+fn top_level(root: &Node) -> Vec<(Path, Node)> {
+    let mut pieces = Vec::new();
+    let mut rest = Vec::new();
+    for entry in root.entries() {
+        if &*entry.key != "projects" {
+            rest.push(entry.clone());
+            continue;
+        }
+        rest.push(Entry {
+            value: Node::null(entry.value.span),
+            ..entry.clone()
+        });
+        let projects = entry
+            .value
+            .items()
+            .iter()
+            .filter(|item| !item.is_broken())
+            .enumerate();
+        pieces.extend(projects.map(|(index, project)| {
+            let inside = Segment::Key(String::new());
+            let path = vec![
+                Segment::Key("projects".to_owned()),
+                Segment::Item(index),
+                inside,
+            ];
+            (path, project.clone())
+        }));
+    }
+    let rest = Node {
+        content: Content::Map(Rc::new(rest)),
+        ..root.clone()
+    };
+    pieces.push((Vec::new(), rest));
+    pieces
+}
+
+fn warn_of_repeated(
+    node: &Node,
+    scope: Option<Span>,
+    ignored: &HashSet<Span>,
+    problems: &mut Problems,
+) {
+    for item in node.items() {
+        warn_of_repeated(item, scope, ignored, problems);
+    }
+    for entry in node.entries() {
+        if ignored.contains(&entry.key_span) {
+            continue;
+        }
+        if let Some((&first, others)) = entry.repeated.split_first() {
+            let message = format!("`{}` is given twice: the last one counts", entry.key);
+            let mut warning =
+                Diagnostic::warning("repeated-key", message).at(entry.key_span, "this one counts");
+            warning = warning.also(first, "this one is ignored");
+            for &other in others {
+                warning = warning.also(other, "and this one");
+            }
+            problems.push_in(scope, warning.help("remove one of them"));
+        }
+        warn_of_repeated(&entry.value, scope, ignored, problems);
+    }
+}
