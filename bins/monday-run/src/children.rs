@@ -122,7 +122,7 @@ impl Children {
         }
     }
 
-    /// Sends the signal to the command's group, and wakes up who is suspended in it, so that it can follow.
+    /// Sends the signal to the command's group.
     ///
     /// # Errors
     /// What kill(2) says.
@@ -139,6 +139,8 @@ impl Children {
             if also_group || Some(process.group) != self.group {
                 // Who is gone needs no signal, and who is somebody else's is met again when it is to be killed.
                 let _ = process.id.send(signal);
+                // Who is suspended could not follow.
+                let _ = process.id.send(Signal::SIGCONT);
             }
         }
     }

@@ -46,24 +46,32 @@ pub struct Cli {
 /// What `--help` says below the flags.
 const HELP: &str = "\
 Output:
-  Both streams of COMMAND go to standard output, as with `COMMAND 2>&1`, so that `monday-run -- make test | grep FAIL`
-  sees all of it; what monday-run itself has to say goes to standard error. Without --name the bytes are passed on as
-  they are. COMMAND reads from /dev/null.
-  With --output json each line is an event: {\"event\":\"ready\"}, {\"event\":\"state\"} or {\"event\":\"output\"}.
-  Names are coloured on a terminal; NO_COLOR and CLICOLOR_FORCE are honoured.
+  Both streams of COMMAND go to standard output, as with `COMMAND 2>&1`, so that
+  `monday-run -- make test | grep FAIL` sees all of it; what monday-run itself has
+  to say goes to standard error. Without --name the bytes are passed on as they
+  are. COMMAND reads from /dev/null. With --output json each line is an event:
+  {\"event\":\"ready\"}, {\"event\":\"state\"} or {\"event\":\"output\"}. Names are coloured
+  on a terminal; NO_COLOR and CLICOLOR_FORCE are honoured.
 
 The end:
-  COMMAND runs in a session of its own. When it ends, or when monday-run gets INT, TERM or HUP (which COMMAND gets
-  then), every process that it started ends with it: asked first, killed after --stop-timeout. A second signal kills
-  at once. The exit status is COMMAND's (128 + number if a signal ended it), 1 if it cannot be started, 2 for wrong
-  flags.
+  COMMAND runs in a session of its own. When it ends, or when monday-run gets INT,
+  TERM or HUP (which COMMAND gets then), every process that it started ends with
+  it: asked first, killed after --stop-timeout. A second signal kills at once.
+  The exit status is COMMAND's (128 + number if a signal ended it), 1 if it cannot
+  be started, 2 for wrong flags.
+
+The control socket:
+  Without COMMAND, monday-run waits to be told one:
+    monday-run --control api.sock &
+    printf '%s\\n' '{\"id\":1,\"method\":\"start\",\"params\":{\"command\":[\"./api\"]}}' |
+      nc -N -U api.sock
+  With COMMAND, it ends when COMMAND ends by itself, and stays when a client
+  stopped it.
 
 Examples:
   monday-run -- make test
   monday-run --name api --dir services/api --env PORT=8080 -- ./server
-  monday-run --stop-signal INT --stop-timeout 30s -- postgres -D data
-  monday-run --control api.sock      (start it with: printf '{\"id\":1,\"method\":\"start\",\"params\":
-                                      {\"command\":[\"./server\"]}}\\n' | nc -N -U api.sock)";
+  monday-run --stop-signal INT --stop-timeout 30s -- postgres -D data";
 
 /// A name that can stand before a line.
 fn name(text: &str) -> Result<String, String> {

@@ -159,7 +159,7 @@ mod tests {
         let mut bytes = 0;
         for _ in 0..100 {
             for line in splitter
-                .push(&[b'x'; 60_000])
+                .push(&vec![b'x'; 60_000])
                 .into_iter()
                 .flat_map(|b| b.lines)
             {

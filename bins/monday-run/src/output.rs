@@ -111,6 +111,8 @@ impl Reader {
                 prompt_at.get_or_insert_with(|| Instant::now() + PROMPT_AFTER);
             }
             self.publish(batch).await;
+            // A command that writes without end must not keep the guardian from stopping it.
+            tokio::task::yield_now().await;
         }
     }
 

@@ -11,15 +11,14 @@ use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
-use nix::errno::Errno;
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction};
+use nix::sys::signal::{SigSet, SigmaskHow};
 
 /// Makes the command the leader of a session and group of its own, so that no terminal's Ctrl-C reaches it but
 /// through us and one signal reaches all of its group, and gives it every signal in its default state: a shell starts
 /// its background jobs with INT and QUIT ignored, and we block what we read through a descriptor.
 pub(crate) fn begin_own(command: &mut Command) {
     // SAFETY: the closure runs between fork and exec and makes only system calls that are async-signal-safe (setsid,
-    // sigaction, sigprocmask); it allocates nothing and takes no lock.
+    // signal, sigprocmask); it allocates nothing and takes no lock.
     unsafe {
         command.pre_exec(|| {
             nix::unistd::setsid()?;
@@ -28,15 +27,14 @@ pub(crate) fn begin_own(command: &mut Command) {
     }
 }
 
+/// The highest number of a signal, real-time signals included (`signal(7)`); numbers that do not exist are refused.
+const LAST_SIGNAL: i32 = 64;
+
 fn reset_signals() -> io::Result<()> {
-    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
-    for signal in Signal::iterator() {
-        // SAFETY: the default action runs no code of ours.
-        match unsafe { sigaction(signal, &default) } {
-            // KILL and STOP cannot be changed and are never ignored.
-            Ok(_) | Err(Errno::EINVAL) => {}
-            Err(errno) => return Err(errno.into()),
-        }
+    for number in 1..=LAST_SIGNAL {
+        // SAFETY: the default action runs no code of ours. What is refused (KILL, STOP, what the C library keeps for
+        // itself) cannot have been changed.
+        unsafe { libc::signal(number, libc::SIG_DFL) };
     }
     nix::sys::signal::sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?;
     Ok(())

@@ -340,7 +340,12 @@ impl<P: Processes> Machine<P> {
         while let Some(step) = steps.pop_front() {
             let rest = match step {
                 Step::SignalGroup(signal) => {
-                    if let Err(refusal) = self.processes.signal_group(signal) {
+                    let asked = self
+                        .processes
+                        .signal_group(signal)
+                        // Who is suspended could not follow.
+                        .and_then(|()| self.processes.signal_group(Signal::SIGCONT));
+                    if let Err(refusal) = asked {
                         tracing::warn!("{refusal}");
                     }
                     continue;

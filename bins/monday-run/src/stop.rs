@@ -313,7 +313,7 @@ mod tests {
         let now = Instant::now();
         let (mut stop, _) = Sequence::asked(now, Signal::SIGTERM, TIMEOUT);
         assert!(
-            stop.time(now + TIMEOUT - Duration::from_millis(1))
+            stop.time(now + TIMEOUT.saturating_sub(Duration::from_millis(1)))
                 .contains(&Step::Look),
             "only to tell who is waited for"
         );
@@ -355,7 +355,7 @@ mod tests {
             stop.left(now, rest(&[6, 7], 1)).is_empty(),
             "nobody is asked twice"
         );
-        let before = now + TIMEOUT - Duration::from_millis(1);
+        let before = now + TIMEOUT.saturating_sub(Duration::from_millis(1));
         assert!(!stop.time(before).contains(&Step::Kill));
         assert_eq!(stop.time(now + TIMEOUT), [Step::Kill]);
     }
@@ -427,7 +427,7 @@ mod tests {
             stop.left(at, rest(&[5], 1)),
             [Step::Tell {
                 waiting_for: vec![process(5)],
-                killed_in: Some(TIMEOUT - TELL_AFTER)
+                killed_in: Some(TIMEOUT.saturating_sub(TELL_AFTER))
             }]
         );
         assert_eq!(stop.wake_at(), now + TIMEOUT);

@@ -90,7 +90,10 @@ impl Processes for Double {
     }
 
     fn signal_group(&self, signal: Signal) -> Result<(), Refusal> {
-        self.did(Did::SignalGroup(signal));
+        // Sent along with every other one.
+        if signal != Signal::SIGCONT {
+            self.did(Did::SignalGroup(signal));
+        }
         Ok(())
     }
 
