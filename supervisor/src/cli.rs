@@ -1,9 +1,9 @@
 //! What the command line may say.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use monday_shared::life::LifeArgs;
 
 /// Runs a micro-service project on this machine.
@@ -14,7 +14,7 @@ use monday_shared::life::LifeArgs;
 #[command(
     name = "monday-supervisor",
     version,
-    args_conflicts_with_subcommands = true,
+    override_usage = "monday-supervisor [run] [OPTIONS] PROJECT [-- COMMAND...]\n       monday-supervisor [OPTIONS] COMMAND",
     after_help = "\
 Examples:
   monday-supervisor shop                     run the project `shop`; Ctrl-C stops all of it
@@ -27,10 +27,68 @@ The configuration is read from --config, else $MONDAY_CONFIG_PATH, else ./monday
 pub struct Cli {
     /// What to do; without one: `run`.
     #[command(subcommand)]
-    pub command: Option<Command>,
-    /// What `run` takes.
-    #[command(flatten)]
-    pub run: RunArgs,
+    pub command: Command,
+}
+
+impl Cli {
+    /// Reads the command line. Options may stand before the command, and `run` may be left out.
+    ///
+    /// Ends the process on a mistake, as clap does, and on `--help` and `--version`.
+    #[must_use]
+    pub fn from_args(args: impl IntoIterator<Item = OsString>) -> Self {
+        Self::parse_from(with_command_first(args.into_iter().collect()))
+    }
+}
+
+/// Puts the command first, or `run` where none is named.
+fn with_command_first(mut args: Vec<OsString>) -> Vec<OsString> {
+    let definition = Cli::command();
+    let options = args.iter().skip(1).take_while(|arg| *arg != "--");
+    let mut first_word = None;
+    let mut is_value = false;
+    for (at, arg) in options.enumerate() {
+        let text = arg.to_string_lossy();
+        match text.as_ref() {
+            // About the whole, when no command comes before it.
+            "-h" | "--help" | "-V" | "--version" => return args,
+            _ if std::mem::take(&mut is_value) => {}
+            option if option.starts_with('-') && option != "-" => {
+                is_value = takes_next_word(&definition, option);
+            }
+            _ => {
+                first_word = Some(at + 1);
+                break;
+            }
+        }
+    }
+    let command = first_word.filter(|at| is_command(&definition, &args[*at]));
+    let word = command.map_or_else(|| OsString::from("run"), |at| args.remove(at));
+    args.insert(args.len().min(1), word);
+    args
+}
+
+fn is_command(definition: &clap::Command, word: &OsStr) -> bool {
+    word == "help"
+        || word
+            .to_str()
+            .is_some_and(|word| definition.find_subcommand(word).is_some())
+}
+
+/// Whether the word after this option is its value: `--config PATH`, but not `--config=PATH` or `--lifeline`.
+fn takes_next_word(definition: &clap::Command, option: &str) -> bool {
+    let takes_value = |arg: &clap::Arg| {
+        let named = match option.strip_prefix("--") {
+            Some(long) => arg.get_long() == Some(long),
+            None => arg
+                .get_short()
+                .is_some_and(|short| option == format!("-{short}")),
+        };
+        named && arg.get_action().takes_values()
+    };
+    definition
+        .get_subcommands()
+        .flat_map(clap::Command::get_arguments)
+        .any(takes_value)
 }
 
 /// The commands.
@@ -70,4 +128,41 @@ pub struct RunArgs {
     /// Run COMMAND once everything is up, with the addresses in its environment; then stop and exit with its status
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reordered(line: &str) -> String {
+        let args = line.split(' ').map(OsString::from).collect();
+        let words = with_command_first(args);
+        let words: Vec<&str> = words.iter().filter_map(|word| word.to_str()).collect();
+        words.join(" ")
+    }
+
+    #[test]
+    fn run_may_be_left_out_and_options_may_come_first() {
+        for (given, expected) in [
+            ("m shop", "m run shop"),
+            ("m run shop", "m run shop"),
+            ("m", "m run"),
+            ("m --config x shop", "m run --config x shop"),
+            ("m --config run shop", "m run --config run shop"),
+            ("m --config=x run shop", "m run --config=x shop"),
+            ("m --output json run shop", "m run --output json shop"),
+            ("m --lifeline run list", "m run --lifeline list"),
+            ("m -- run", "m run -- run"),
+            ("m --help", "m --help"),
+            ("m --config x", "m run --config x"),
+            ("m help run", "m help run"),
+        ] {
+            assert_eq!(reordered(given), expected, "{given}");
+        }
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
 }

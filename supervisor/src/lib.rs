@@ -31,8 +31,7 @@ use monday_shared::life::{self, Threads};
 #[must_use]
 pub fn main(cli: Cli) -> ExitCode {
     match cli.command {
-        Some(Command::Run(run)) => run_project(run),
-        None => run_project(cli.run),
+        Command::Run(run) => run_project(run),
     }
 }
 

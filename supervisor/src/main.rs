@@ -2,9 +2,8 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use monday_supervisor::cli::Cli;
 
 fn main() -> ExitCode {
-    monday_supervisor::main(Cli::parse())
+    monday_supervisor::main(Cli::from_args(std::env::args_os()))
 }

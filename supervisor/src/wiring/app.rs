@@ -58,9 +58,11 @@ impl Guardian {
         };
         // Before the call, so that a monday-run that dies during it is told again.
         self.sidecar.wish(Some(start.clone()));
-        if let Err(error) = self.sidecar.call(start).await {
-            self.sidecar.wish(None);
-            self.failed(error.to_string());
+        match self.sidecar.call(start).await {
+            Ok(_) => {}
+            // It says so as its state as well.
+            Err(ClientError::Refused(error)) if error.data.kind == ErrorKind::SpawnFailed => {}
+            Err(error) => self.failed(error.to_string()),
         }
     }
 
