@@ -126,12 +126,15 @@ impl Cli {
     }
 
     fn try_read(words: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
-        // Every flag may stand before and after the verb.
-        let command = Self::command().mut_args(|arg| {
+        Self::from_arg_matches(&Self::grammar().try_get_matches_from(words)?)
+    }
+
+    /// The command line, where every flag may stand before and after the verb.
+    fn grammar() -> clap::Command {
+        Self::command().mut_args(|arg| {
             let flag = !arg.is_positional();
             arg.global(flag)
-        });
-        Self::from_arg_matches(&command.try_get_matches_from(words)?)
+        })
     }
 
     /// The flags of every executable.
@@ -260,6 +263,6 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        Cli::grammar().debug_assert();
     }
 }

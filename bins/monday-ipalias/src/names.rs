@@ -161,3 +161,89 @@ async fn aside<T: Send + 'static>(
     // Only if the runtime is being torn down, since nothing in there panics.
     .map_err(|_| Error::Ending)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hosts::file::HowToWrite;
+    use crate::lease::LeaseFolder;
+    use crate::ledger::Settings;
+    use crate::range::Range;
+    use monday_shared::protocol::common::Bulk;
+    use monday_shared::rpc::hub::{Delivery, Subscription};
+
+    fn ledger(folder: &std::path::Path) -> Ledger {
+        std::fs::write(folder.join("hosts"), "127.0.0.1 localhost\n").unwrap();
+        Ledger::open(Settings {
+            hosts_file: folder.join("hosts"),
+            how: HowToWrite::default(),
+            range: Range::default(),
+            leases: LeaseFolder::at(folder.join("leases")).unwrap(),
+        })
+        .unwrap()
+    }
+
+    async fn next(events: &mut Subscription<Event>) -> Event {
+        match events.next().await {
+            Some(Delivery::Event(event)) => event.event.clone(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn names_are_assigned_listed_and_released_and_everybody_hears_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let hub = Hub::new();
+        let (_, mut events) = hub.subscribe(Bulk::Lossy);
+        let (names, task) = start(ledger(folder.path()), hub);
+        let assigned = names
+            .assign(vec![NameSpec::new("api.local")])
+            .await
+            .unwrap();
+        assert_eq!(next(&mut events).await, Event::Assigned(assigned.clone()));
+        assert_eq!(names.list().await.unwrap(), assigned);
+        assert!(names.assign(vec![NameSpec::new("a b")]).await.is_err());
+        let released = names
+            .release(vec!["api.local".to_owned(), "x".to_owned()])
+            .await
+            .unwrap();
+        assert_eq!(released.released, ["api.local"]);
+        let told = Event::Released {
+            names: released.released,
+        };
+        assert_eq!(next(&mut events).await, told);
+        task.end().await.unwrap();
+        assert!(matches!(names.list().await, Err(Error::Ending)));
+    }
+
+    #[tokio::test]
+    async fn the_end_takes_every_name_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let (names, task) = start(ledger(folder.path()), Hub::new());
+        names
+            .assign(vec![NameSpec::new("api.local")])
+            .await
+            .unwrap();
+        task.end().await.unwrap();
+        let hosts = std::fs::read(folder.path().join("hosts")).unwrap();
+        assert_eq!(hosts, b"127.0.0.1 localhost\n");
+    }
+
+    #[tokio::test]
+    async fn a_block_that_somebody_removes_comes_back_by_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let hub = Hub::new();
+        let (names, task) = start(ledger(folder.path()), hub.clone());
+        names
+            .assign(vec![NameSpec::new("api.local")])
+            .await
+            .unwrap();
+        let (_, mut events) = hub.subscribe(Bulk::Lossy);
+        std::fs::write(folder.path().join("hosts"), "10.0.0.1 theirs\n").unwrap();
+        assert_eq!(next(&mut events).await, Event::Rewritten { times: 1 });
+        assert!(names.list().await.unwrap().names[0].resolves);
+        task.end().await.unwrap();
+        let hosts = std::fs::read(folder.path().join("hosts")).unwrap();
+        assert_eq!(hosts, b"10.0.0.1 theirs\n");
+    }
+}

@@ -68,6 +68,10 @@ pub fn swap(
 /// # Errors
 /// What unlink(2) says.
 pub fn remove_if_there(path: &Path) -> io::Result<()> {
+    // In a folder that is read-only, removing even what is not there is refused.
+    if fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+        return Ok(());
+    }
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
