@@ -1,17 +1,16 @@
 //! The names of one instance: what was decided about them, written to the lease folder and to the hosts file.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use monday_shared::protocol::ipalias::{Event, HostsStatus, NameSpec, NameStatus, Names, Released};
 
 use crate::error::Error;
-use crate::hosts::block::{Entry, Malformed, Wanted, edited};
 use crate::hosts::file::{HostsFile, HowToWrite};
 use crate::hosts::marker::Begin;
 use crate::hosts::view::View;
 use crate::lease::{Lease, LeaseFolder, LeasedName};
+use crate::lines::{Lines, is_dead};
 use crate::owner::{InstanceId, Owner};
 use crate::plan::{Table, World, decide, wishes};
 use crate::platform;
@@ -113,7 +112,8 @@ impl Ledger {
     pub fn preview(&mut self, specs: &[NameSpec]) -> Result<(Names, Option<Vec<u8>>), Error> {
         self.table.extend(self.decide(specs)?);
         let now = self.hosts.read()?;
-        let new = self.make(now.as_deref(), &is_dead);
+        let lines = Lines::of(&self.table, &self.instance, &self.owner);
+        let new = lines.within(now.as_deref(), &is_dead);
         let new = new.map_err(|source| Error::Malformed {
             file: self.hosts.path().to_owned(),
             source,
@@ -252,17 +252,9 @@ impl Ledger {
     }
 
     fn write_hosts(&mut self, obsolete: &dyn Fn(&Begin) -> bool) -> Result<bool, Error> {
-        let (table, instance, owner) = (&self.table, &self.instance, &self.owner);
+        let lines = Lines::of(&self.table, &self.instance, &self.owner);
         self.hosts
-            .update(&|content| make(content, table, instance, owner, obsolete))
-    }
-
-    fn make(
-        &self,
-        content: Option<&[u8]>,
-        obsolete: &dyn Fn(&Begin) -> bool,
-    ) -> Result<Option<Vec<u8>>, Malformed> {
-        make(content, &self.table, &self.instance, &self.owner, obsolete)
+            .update(&|content| lines.within(content, obsolete))
     }
 
     /// These names as they are now, in this order and spelling.
@@ -290,37 +282,6 @@ impl Ledger {
         };
         Names { names, hosts }
     }
-}
-
-/// The owner of the block does not run any more.
-pub(crate) fn is_dead(begin: &Begin) -> bool {
-    !begin.owner.is_alive()
-}
-
-/// The content that the hosts file should have. A name for which somebody else has a line of their own gets none of
-/// ours: theirs would win anyway, or both would be used in turn.
-fn make(
-    content: Option<&[u8]>,
-    table: &Table,
-    instance: &InstanceId,
-    owner: &Owner,
-    obsolete: &dyn Fn(&Begin) -> bool,
-) -> Result<Option<Vec<u8>>, Malformed> {
-    let view = View::new(content.unwrap_or_default(), Some(instance))?;
-    let entries: Vec<Entry> = table
-        .iter()
-        .filter(|(name, _)| view.foreign(name).next().is_none())
-        .map(|(name, has)| Entry {
-            ip: IpAddr::V4(has.ip),
-            name: name.clone(),
-        })
-        .collect();
-    let wanted = Wanted {
-        instance,
-        owner,
-        entries: &entries,
-    };
-    edited(content, Some(wanted), obsolete)
 }
 
 fn absolute(path: &Path) -> PathBuf {

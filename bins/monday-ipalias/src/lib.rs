@@ -28,6 +28,7 @@ pub mod hostname;
 pub mod hosts;
 pub mod lease;
 pub mod ledger;
+mod lines;
 pub mod names;
 pub mod owner;
 pub mod pick;

@@ -6,12 +6,9 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
-use std::os::fd::AsRawFd as _;
 
 use monday_shared::holder::Holder;
-use nix::sys::socket::{
-    AddressFamily, SockFlag, SockType, SockaddrIn, bind, setsockopt, socket, sockopt,
-};
+use socket2::{Domain, Socket, Type};
 
 /// A port that cannot be bound on an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,16 +62,10 @@ pub fn probe(ip: Ipv4Addr, port: u16) -> Option<Busy> {
 }
 
 fn try_bind(ip: Ipv4Addr, port: u16) -> io::Result<()> {
-    let socket = socket(
-        AddressFamily::Inet,
-        SockType::Stream,
-        SockFlag::SOCK_CLOEXEC,
-        None,
-    )?;
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     // As real listeners do: connections that ended a moment ago are not in the way.
-    setsockopt(&socket, sockopt::ReuseAddr, &true)?;
-    let address = SockaddrIn::from(SocketAddrV4::new(ip, port));
-    bind(socket.as_raw_fd(), &address).map_err(io::Error::from)
+    socket.set_reuse_address(true)?;
+    socket.bind(&SocketAddrV4::new(ip, port).into())
 }
 
 #[cfg(test)]

@@ -14,7 +14,8 @@ use crate::hosts::block::edited;
 use crate::hosts::file::HostsFile;
 use crate::hosts::view::View;
 use crate::lease::Lease;
-use crate::ledger::{Ledger, Settings, is_dead};
+use crate::ledger::{Ledger, Settings};
+use crate::lines::is_dead;
 
 /// One name, as `list` and `clean` print it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

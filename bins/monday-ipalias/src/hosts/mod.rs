@@ -4,7 +4,7 @@
 //! - [`marker`]: the comment lines that enclose a block of ours and say who owns it;
 //! - [`block`]: finds blocks and foreign lines, and makes the new content: pure functions of bytes;
 //! - [`view`]: what the file says about a name or an address;
-//! - [`file`]: lock, read, edit, compare, write, read again;
+//! - [`mod@file`]: lock, read, edit, compare, write, read again;
 //! - [`swap`] and [`in_place`]: the two ways to write, with [`journal`] for the second;
 //! - [`snapshot`] and [`displaced`]: how the writes of others are noticed;
 //! - [`folder_lock`]: the lock; [`step`]: the steps of writing, for tests.

@@ -325,4 +325,19 @@ mod tests {
         );
         assert_eq!(place.files(), 0);
     }
+
+    #[test]
+    fn without_an_exchange_the_file_is_compared_before_it_is_replaced() {
+        let place = place(b"old");
+        let location = Location::of(&place.path).unwrap();
+        let temp = location.beside("new");
+        let old = Snapshot::take(&place.path).unwrap().unwrap();
+        let replace = || {
+            fs::write(&temp, b"new").unwrap();
+            replace_after_comparing(&location, &old, &temp, &Steps::default()).unwrap()
+        };
+        assert_eq!(replace(), Attempt::Done);
+        assert_eq!(fs::read(&place.path).unwrap(), b"new");
+        assert_eq!(replace(), Attempt::Overtaken);
+    }
 }

@@ -1,10 +1,14 @@
 //! SIGKILL after every step of writing, in both ways of writing, for every kind of change.
 
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::FileExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
 
 use monday_ipalias::hosts::step::Steps;
 use monday_ipalias::ledger::Ledger;
@@ -63,9 +67,8 @@ fn victim() {
         ledger.assign(&specs(&["api.local", "db.local"])).unwrap();
     }
     if deed == Deed::Renew {
-        let mut content = std::fs::read(&hosts).unwrap();
-        content.extend_from_slice(BEHIND);
-        std::fs::write(&hosts, content).unwrap();
+        let file = OpenOptions::new().append(true).open(&hosts).unwrap();
+        (&file).write_all(BEHIND).unwrap();
     }
     armed.store(1, Ordering::Relaxed);
     match deed {
@@ -79,12 +82,12 @@ fn victim() {
 const BEHIND: &[u8] = b"10.0.0.9 behind\r\n\xff\xfe not utf-8\n";
 
 /// Starts the victim and returns whether it was killed.
-fn kill_at(place: &Place, hosts: &Path, deed: Deed, in_place: bool, step: usize) -> bool {
+fn kill_at(place: &Place, deed: Deed, in_place: bool, step: usize) -> bool {
     let number = DEEDS.iter().position(|other| *other == deed).unwrap();
     let status = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "kill::victim", "--ignored", "--quiet"])
         .env(format!("{PREFIX}DEED"), number.to_string())
-        .env(format!("{PREFIX}HOSTS"), hosts)
+        .env(format!("{PREFIX}HOSTS"), &place.hosts)
         .env(format!("{PREFIX}RUNTIME"), place.runtime())
         .env(format!("{PREFIX}IN_PLACE"), in_place.to_string())
         .env(format!("{PREFIX}STEP"), step.to_string())
@@ -109,11 +112,11 @@ fn originals() -> Vec<Vec<u8>> {
     ]
 }
 
-fn foreign(original: &[u8], deed: Deed, block_ended_the_last_line: bool) -> Vec<u8> {
+fn foreign(original: &[u8], deed: Deed) -> Vec<u8> {
     let mut expected = original.to_vec();
     if deed == Deed::Renew {
         // The ending that our block gave to the last line is needed once others stand behind it.
-        if block_ended_the_last_line && !expected.ends_with(b"\n") {
+        if !expected.ends_with(b"\n") {
             let crlf = original.windows(2).filter(|two| two == b"\r\n").count();
             expected.extend_from_slice(if crlf > 1 { b"\r\n" } else { b"\n" });
         }
@@ -122,15 +125,58 @@ fn foreign(original: &[u8], deed: Deed, block_ended_the_last_line: bool) -> Vec<
     expected
 }
 
-/// Kills at every step; `hosts` is the path that the victim uses, which may be another one than the place's own.
-fn kill_at_every_step(place: &Place, hosts: &Path, original: &[u8], in_place: bool) {
+/// Makes the file what it was, without ever emptying it: a reader is looking.
+fn reset(hosts: &Path, original: &[u8]) {
+    let file = OpenOptions::new().write(true).open(hosts).unwrap();
+    file.write_all_at(original, 0).unwrap();
+    file.set_len(original.len() as u64).unwrap();
+}
+
+/// Reads the file all the time until the end of the test, and fails it if the file was empty or missing once.
+struct Reader {
+    stop: Arc<AtomicBool>,
+    reading: Option<JoinHandle<()>>,
+}
+
+impl Reader {
+    fn start(hosts: &Path) -> Self {
+        let (hosts, stop) = (hosts.to_owned(), Arc::new(AtomicBool::new(false)));
+        let stopped = Arc::clone(&stop);
+        let reading = std::thread::spawn(move || {
+            while !stopped.load(Ordering::Relaxed) {
+                assert!(
+                    !std::fs::read(&hosts).unwrap().is_empty(),
+                    "the file was empty"
+                );
+            }
+        });
+        Self {
+            stop,
+            reading: Some(reading),
+        }
+    }
+
+    fn end(mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.reading.take().unwrap().join().unwrap();
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Kills at every step of every deed.
+fn kill_at_every_step(place: &Place, original: &[u8], in_place: bool) {
+    let reader = Reader::start(&place.hosts);
     for deed in DEEDS {
-        let expected = foreign(original, deed, true);
+        let expected = foreign(original, deed);
         let mut kills = 0;
         loop {
-            std::fs::write(&place.hosts, original).unwrap();
-            let killed = kill_at(place, hosts, deed, in_place, kills);
-            assert!(!place.content().is_empty());
+            reset(&place.hosts, original);
+            let killed = kill_at(place, deed, in_place, kills);
             if killed && kills % 2 == 0 {
                 // The next start cleans up, as the first thing that it does.
                 let next = Ledger::open(place.settings(in_place, Steps::default())).unwrap();
@@ -166,13 +212,14 @@ fn kill_at_every_step(place: &Place, hosts: &Path, original: &[u8], in_place: bo
         let least = if deed == Deed::Take { 2 } else { 4 };
         assert!(kills >= least, "{deed:?} has only {kills} steps");
     }
+    reader.end();
 }
 
 #[test]
 fn a_kill_at_any_step_of_swapping_the_file_leaves_nothing_behind() {
     for original in originals() {
         let place = Place::new(&original);
-        kill_at_every_step(&place, &place.hosts, &original, false);
+        kill_at_every_step(&place, &original, false);
     }
 }
 
@@ -180,7 +227,7 @@ fn a_kill_at_any_step_of_swapping_the_file_leaves_nothing_behind() {
 fn a_kill_at_any_step_of_writing_in_place_leaves_nothing_behind() {
     for original in originals() {
         let place = Place::new(&original);
-        kill_at_every_step(&place, &place.hosts, &original, true);
+        kill_at_every_step(&place, &original, true);
     }
 }
 
@@ -194,6 +241,6 @@ fn a_kill_at_any_step_with_a_mount_point_leaves_nothing_behind() {
         let path = place.hosts.to_str().unwrap();
         // The file mounted on itself: a mount point of the same filesystem and inode.
         namespace::mount(&["--bind", path, path]);
-        kill_at_every_step(&place, &place.hosts, &original, false);
+        kill_at_every_step(&place, &original, false);
     }
 }
