@@ -21,6 +21,8 @@ pub struct Control {
     next_id: u64,
     /// Events that came while a reply was waited for.
     events: VecDeque<Value>,
+    /// Replies that came while an event was waited for.
+    replies: VecDeque<Value>,
 }
 
 impl Control {
@@ -40,6 +42,7 @@ impl Control {
             reader: BufReader::new(stream),
             next_id: 0,
             events: VecDeque::new(),
+            replies: VecDeque::new(),
         }
     }
 
@@ -85,17 +88,6 @@ impl Control {
         }
     }
 
-    /// The next line, as JSON.
-    ///
-    /// # Panics
-    /// If none comes or it is not JSON.
-    pub fn next_json(&mut self) -> Value {
-        let line = self
-            .next_line()
-            .unwrap_or_else(|| panic!("{} closed before it answered", self.path.display()));
-        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in: {line}"))
-    }
-
     /// Sends a line and returns the next one that is not an event.
     pub fn ask_line(&mut self, line: &str) -> Value {
         self.send_line(line);
@@ -103,13 +95,37 @@ impl Control {
     }
 
     /// The next line that is not an event.
+    ///
+    /// # Panics
+    /// If none comes.
     pub fn next_reply(&mut self) -> Value {
+        match self.try_next_reply() {
+            Some(reply) => reply,
+            None => panic!("no reply came from {}", self.path.display()),
+        }
+    }
+
+    /// The next line that is not an event; nothing when the connection has ended, or when none comes.
+    pub fn try_next_reply(&mut self) -> Option<Value> {
+        if let Some(reply) = self.replies.pop_front() {
+            return Some(reply);
+        }
         loop {
-            let value = self.next_json();
+            let value = self.read_json()?;
             if value["method"] != "event" {
-                return value;
+                return Some(value);
             }
             self.events.push_back(value);
+        }
+    }
+
+    fn read_json(&mut self) -> Option<Value> {
+        let mut line = String::new();
+        match self.reader.read_line(&mut line) {
+            Ok(0) | Err(_) => None,
+            Ok(_) => Some(
+                serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in: {line}")),
+            ),
         }
     }
 
@@ -143,21 +159,34 @@ impl Control {
             .unwrap_or_else(|error| panic!("`{method}` was refused: {error}"))
     }
 
-    /// The next event that fits, others being passed over.
+    /// The next event; nothing when the connection has ended, or when none comes.
+    ///
+    /// # Panics
+    /// If a line is not JSON.
+    pub fn next_event(&mut self) -> Option<Value> {
+        if let Some(event) = self.events.pop_front() {
+            return Some(event);
+        }
+        loop {
+            let value = self.read_json()?;
+            if value["method"] == "event" {
+                return Some(value);
+            }
+            self.replies.push_back(value);
+        }
+    }
+
+    /// The next event that fits, others being passed over; its content, without the envelope.
     ///
     /// # Panics
     /// If none comes.
     pub fn event_where(&mut self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
         loop {
-            let event = match self.events.pop_front() {
-                Some(event) => event,
-                None => match self.next_line() {
-                    Some(line) => serde_json::from_str(&line).expect("a line of JSON"),
-                    None => panic!("the connection ended before {what} came"),
-                },
+            let Some(mut event) = self.next_event() else {
+                panic!("{} did not tell of {what}", self.path.display());
             };
-            if event["method"] == "event" && fits(&event["params"]) {
-                return event;
+            if fits(&event["params"]) {
+                return event["params"].take();
             }
         }
     }

@@ -8,6 +8,9 @@ pub const SIDECARS: [&str; 3] = ["monday-run", "monday-tcpproxy", "monday-ipalia
 /// The executable that wires them.
 pub const SUPERVISOR: &str = "monday-supervisor";
 
+/// The program that plays the apps of a test's project.
+pub const FIXTURE: &str = "monday-fixture";
+
 /// The folder of the built executables: `target/debug` for a test at `target/debug/deps/e2e-…`.
 #[must_use]
 pub fn folder() -> PathBuf {

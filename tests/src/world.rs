@@ -315,7 +315,7 @@ fn reachable_executables(world: &Path, user: User) -> PathBuf {
     std::fs::create_dir(&copies).expect("a folder can be made in a temporary one");
     let all = executable::SIDECARS
         .into_iter()
-        .chain([executable::SUPERVISOR]);
+        .chain([executable::SUPERVISOR, executable::FIXTURE]);
     for name in all {
         std::fs::copy(executable::find(name), copies.join(name))
             .expect("an executable can be copied");

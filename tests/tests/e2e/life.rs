@@ -1,11 +1,10 @@
 //! The one life that every executable leads: flags, socket, protocol errors, signals, lifeline, exit status.
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::net::UnixDatagram;
 
 use monday_shared::protocol::MAX_LINE_BYTES;
 use monday_shared::protocol::common::Hello;
-use monday_tests::control::ask;
+use monday_tests::control::{Control, ask};
 use monday_tests::needs_programs;
 use monday_tests::process::Process;
 use monday_tests::wait::PATIENCE;
@@ -13,6 +12,7 @@ use monday_tests::world::World;
 use nix::sys::signal::Signal;
 use serde_json::json;
 
+use crate::ready;
 use crate::sidecar::{
     Sidecar, command_in, command_serving, for_every_executable, socket_in, start_in,
 };
@@ -303,7 +303,7 @@ fn shutdown_ends_it_with_status_0_and_without_its_socket(name: &'static str) {
         world,
         ..
     } = Sidecar::start(name);
-    let mut client = monday_tests::control::Control::connect(&socket);
+    let mut client = Control::connect(&socket);
     assert_eq!(client.ask("shutdown"), json!({}));
     // The connection closes when all is done.
     let _ = client.rest();
@@ -330,7 +330,7 @@ fn the_end_of_the_lifeline_ends_it(name: &'static str) {
     let world = World::new();
     let (mut process, _) = start_in(&world, name, &["--lifeline"]);
     process.write_stdin(b"what comes in is read and dropped\n");
-    monday_tests::control::Control::connect(&socket_in(&world)).ask("hello");
+    Control::connect(&socket_in(&world)).ask("hello");
     process.close_stdin();
     assert_eq!(process.wait(), 0);
     assert_nothing_left(&world);
@@ -370,7 +370,7 @@ fn the_socket_of_a_killed_process_is_replaced(name: &'static str) {
     assert!(socket.exists(), "a killed process removes nothing");
     world.assert_no_survivors(PATIENCE);
     let (second, _) = start_in(&world, name, &[]);
-    let hello = monday_tests::control::Control::connect(&socket).ask("hello");
+    let hello = Control::connect(&socket).ask("hello");
     assert_eq!(hello["pid"], second.pid());
 }
 
@@ -403,16 +403,12 @@ fn a_socket_path_that_is_too_long_is_refused_with_its_length(name: &'static str)
 
 fn it_tells_notify_socket_when_it_is_ready(name: &'static str) {
     let world = World::new();
-    let path = world.path("notify");
-    let manager = UnixDatagram::bind(&path).unwrap();
-    manager.set_read_timeout(Some(PATIENCE)).unwrap();
-    let mut command = command_in(&world, name, &[]);
-    command.env("NOTIFY_SOCKET", &path);
-    let _process = Process::start(command);
-    let mut buffer = [0; 256];
-    let bytes = manager.recv(&mut buffer).unwrap();
-    let told = String::from_utf8_lossy(&buffer[..bytes]);
-    assert!(told.lines().any(|line| line == "READY=1"), "{told}");
+    let _process = ready::start(&world, command_in(&world, name, &[]));
+    // The socket is served by then.
+    assert_eq!(
+        Control::connect(&socket_in(&world)).ask("hello")["name"],
+        name
+    );
 }
 
 fn it_lives_on_when_nobody_reads_its_events(name: &'static str) {
@@ -424,7 +420,7 @@ fn it_lives_on_when_nobody_reads_its_events(name: &'static str) {
     words.extend(command.get_args().map(std::ffi::OsStr::to_owned));
     let mut shell = world.start("sh", words);
     shell.ready();
-    let mut client = monday_tests::control::Control::connect(&socket_in(&world));
+    let mut client = Control::connect(&socket_in(&world));
     client.ask("status");
     assert_eq!(client.ask("hello")["name"], name);
     client.ask("shutdown");
@@ -435,7 +431,7 @@ fn it_lives_on_when_nobody_reads_its_events(name: &'static str) {
 fn its_log_goes_to_standard_error_only(name: &'static str) {
     let world = World::new();
     let (process, _) = start_in(&world, name, &["--log-level", "trace"]);
-    monday_tests::control::Control::connect(&socket_in(&world)).ask("hello");
+    Control::connect(&socket_in(&world)).ask("hello");
     process.signal(Signal::SIGTERM);
     let finished = process.finish_open().expect_code(143);
     for line in finished.stdout.lines() {

@@ -9,6 +9,9 @@
 )]
 
 mod command;
+mod happening;
 mod life;
+mod protocol;
+mod ready;
 mod run_alone;
 mod sidecar;

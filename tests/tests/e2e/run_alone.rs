@@ -128,7 +128,9 @@ fn a_signal_ends_the_whole_tree_and_the_status_is_the_commands() {
     ] {
         let world = World::new();
         let script = "sleep 1000 & setsid sleep 1000 & echo up; wait";
-        let mut process = world.start("monday-run", ["--", "sh", "-c", script]);
+        // A shell's background jobs ignore INT: they are killed in the end.
+        let flags = ["--stop-timeout", "300ms", "--", "sh", "-c", script];
+        let mut process = world.start("monday-run", flags);
         process.line_with("up");
         process.signal(signal);
         assert_eq!(process.wait(), status, "{signal}");
