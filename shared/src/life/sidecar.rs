@@ -17,7 +17,8 @@ use super::report::{Json, Reporter, Sink, Text};
 use crate::platform::SignalSource;
 use crate::protocol::common::Bulk;
 use crate::rpc::hub::{Event, Hub};
-use crate::rpc::server::{Service, Switches, serve};
+use crate::rpc::server::serve;
+use crate::rpc::service::{Service, Switches};
 use crate::socket::{ControlSocket, SocketError};
 
 /// How long COMMAND may take to end after `shutdown`: as long as an app by default.

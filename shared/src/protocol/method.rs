@@ -15,7 +15,7 @@ pub trait Call: Serialize {
 /// and the dispatch from a name and JSON parameters to the trait.
 ///
 /// The common methods `hello`, `subscribe` and `shutdown` are answered by the server itself
-/// ([`rpc::server`](crate::rpc::server)); `status` differs from one executable to the next and is declared with the rest.
+/// ([`rpc::connection`](crate::rpc::connection)); `status` differs from one executable to the next and is declared with the rest.
 macro_rules! methods {
     (
         $(#[$trait_doc:meta])*
@@ -44,11 +44,11 @@ macro_rules! methods {
         /// The executable's name.
         pub const NAME: &str = $executable;
 
-        /// Makes an implementation of [`Methods`] a [`Service`](crate::rpc::server::Service).
+        /// Makes an implementation of [`Methods`] a [`Service`](crate::rpc::service::Service).
         #[derive(Debug)]
         pub struct Served<M>(pub M);
 
-        impl<M: Methods> $crate::rpc::server::Service for Served<M> {
+        impl<M: Methods> $crate::rpc::service::Service for Served<M> {
             type Event = $event;
             const NAME: &'static str = NAME;
             const METHODS: &'static [&'static str] = &[$(stringify!($function)),+];
@@ -61,14 +61,14 @@ macro_rules! methods {
                 match method {
                     $(
                         stringify!($function) => {
-                            let params = $crate::rpc::server::params(method, params)?;
+                            let params = $crate::rpc::service::params(method, params)?;
                             let reply = self.0.$function(params).await?;
-                            $crate::rpc::server::reply(&reply)
+                            $crate::rpc::service::reply(&reply)
                         }
                     )+
                     unknown => Err($crate::protocol::error::RpcError::unknown_method(
                         unknown,
-                        <Self as $crate::rpc::server::Service>::NAME,
+                        <Self as $crate::rpc::service::Service>::NAME,
                     )),
                 }
             }

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 use super::framing::{Frame, LineReader};
 use super::hub::{Delivery, Subscription};
-use super::server::{Context, Service, hello, params, reply};
+use super::service::{Context, Service, hello, params, reply};
 use crate::protocol::MAX_LINE_BYTES;
 use crate::protocol::common::{Done, Hello, Shutdown, Subscribe, SubscribeReply};
 use crate::protocol::error::{ErrorKind, RpcError};
