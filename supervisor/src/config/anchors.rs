@@ -63,8 +63,22 @@ pub(super) struct Anchors {
     spent: u64,
 }
 
+/// What an alias stands for.
+pub(super) enum Resolved {
+    /// This value.
+    Known(Node, Size),
+    /// Nobody knows; nothing to say where that only follows from another problem.
+    Unknown(Option<Diagnostic>),
+}
+
 /// Too much: nothing more can be read.
-pub(super) struct Exhausted(pub(super) Diagnostic);
+pub(super) struct Exhausted(pub(super) Box<Diagnostic>);
+
+impl From<Diagnostic> for Exhausted {
+    fn from(problem: Diagnostic) -> Self {
+        Self(Box::new(problem))
+    }
+}
 
 impl Anchors {
     /// Declares an anchor; a later one of the same name serves later aliases.
@@ -84,45 +98,42 @@ impl Anchors {
             return Ok(());
         }
         let message = format!("the configuration has more than {MOST_VALUES} values");
-        Err(Exhausted(Diagnostic::error("too-large", message).at(at, "here it becomes too many").help(
-            "a project of 2,000 apps has about 50,000: this is no configuration of monday's, or it was generated wrongly",
-        )))
+        let problem = Diagnostic::error("too-large", message)
+            .at(at, "here it becomes too many")
+            .help(
+                "a project of 2,000 apps has about 50,000: this is no configuration of monday's, \
+                 or it was generated wrongly",
+            );
+        Err(problem.into())
     }
 
     /// The value that an alias stands for.
     ///
-    /// The outer error ends the reading; the inner one is about this alias only, and empty where it would only follow
-    /// from another.
-    pub(super) fn resolve(
-        &mut self,
-        name: &str,
-        at: Span,
-    ) -> Result<Result<(Node, Size), Option<Diagnostic>>, Exhausted> {
+    /// # Errors
+    /// The aliases expand to too much.
+    pub(super) fn resolve(&mut self, name: &str, at: Span) -> Result<Resolved, Exhausted> {
         let Some(anchor) = self.known.get(name) else {
             let follows = self.lost.contains(name);
-            return Ok(Err((!follows).then(|| self.unknown(name, at))));
+            return Ok(Resolved::Unknown(
+                (!follows).then(|| self.unknown(name, at)),
+            ));
         };
-        self.spent = self.spent.saturating_add(anchor.size.values);
+        let size = anchor.size;
+        self.spent = self.spent.saturating_add(size.values);
         if self.spent > MOST_VALUES {
             let message = format!("the aliases expand to more than {MOST_VALUES} values");
-            return Err(Exhausted(
-                Diagnostic::error("alias-bomb", message)
-                    .at(at, "this alias goes over the limit")
-                    .also(
-                        anchor.declared_at,
-                        format!(
-                            "`{name}` is declared here, with {} values",
-                            anchor.size.values
-                        ),
-                    )
-                    .help("aliases of aliases multiply: share smaller parts"),
-            ));
+            let declared = format!("`{name}` is declared here, with {} values", size.values);
+            let problem = Diagnostic::error("alias-bomb", message)
+                .at(at, "this alias goes over the limit")
+                .also(anchor.declared_at, declared)
+                .help("aliases of aliases multiply: share smaller parts");
+            return Err(problem.into());
         }
         let node = Node {
             alias: Some(at),
             ..anchor.node.clone()
         };
-        Ok(Ok((node, anchor.size)))
+        Ok(Resolved::Known(node, size))
     }
 
     /// Remembers whatever looks like an anchor in a file that could not be read to its end: that its aliases are not

@@ -4,7 +4,7 @@
 
 use std::rc::Rc;
 
-use super::anchors::{self, Anchors, Exhausted, Size};
+use super::anchors::{self, Anchors, Exhausted, Resolved, Size};
 use super::duplicates::{self, Level};
 use super::events::{Event, Events, Properties};
 use super::merge;
@@ -67,9 +67,9 @@ pub(super) fn file(
             }
         }
     }
-    let composed = composer.finish();
+    let content = composer.finish();
     second_document(&mut events, problems);
-    Ok(composed)
+    Ok(content)
 }
 
 /// Warns of a second document with something in it.
@@ -189,13 +189,13 @@ impl Composer<'_> {
 
     fn alias(&mut self, name: &str, span: Span) -> Result<(), Exhausted> {
         let (node, size) = match self.anchors.resolve(name, span)? {
-            Ok((node, size)) if self.depth() + size.depth > anchors::DEEPEST => {
+            Resolved::Known(node, size) if self.depth() + size.depth > anchors::DEEPEST => {
                 self.problems
                     .push(too_deep(span).also(node.span, format!("`{name}` stands for this")));
-                (broken(span), size)
+                (broken(span), Size::of_text(""))
             }
-            Ok(found) => found,
-            Err(problem) => {
+            Resolved::Known(node, size) => (node, size),
+            Resolved::Unknown(problem) => {
                 self.problems.extend(problem);
                 (broken(span), Size::of_text(""))
             }
@@ -204,9 +204,9 @@ impl Composer<'_> {
         self.done(Done { node, size, scalar }, None);
         if self.problems.is_full() {
             let message = "there are too many mistakes to go on";
-            return Err(Exhausted(
-                Diagnostic::error("too-many", message).at(span, "reading ends here"),
-            ));
+            return Err(Diagnostic::error("too-many", message)
+                .at(span, "reading ends here")
+                .into());
         }
         Ok(())
     }
@@ -218,7 +218,7 @@ impl Composer<'_> {
         inside: Inside,
     ) -> Result<(), Exhausted> {
         if self.depth() >= anchors::DEEPEST {
-            return Err(Exhausted(too_deep(span)));
+            return Err(too_deep(span).into());
         }
         let size = Size::of_collection();
         self.anchors.spend(size, span)?;

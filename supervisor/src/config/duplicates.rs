@@ -28,12 +28,11 @@ pub(super) fn settle(entries: Vec<Entry>, level: Level) -> Vec<Entry> {
     let mut settled: Vec<Entry> = Vec::with_capacity(entries.len());
     let mut places: HashMap<Rc<str>, usize> = HashMap::with_capacity(entries.len());
     for entry in entries {
-        match places.get(&entry.key) {
-            Some(&at) => combine(&mut settled[at], entry, level),
-            None => {
-                places.insert(Rc::clone(&entry.key), settled.len());
-                settled.push(entry);
-            }
+        if let Some(&at) = places.get(&entry.key) {
+            combine(&mut settled[at], entry, level);
+        } else {
+            places.insert(Rc::clone(&entry.key), settled.len());
+            settled.push(entry);
         }
     }
     settled
@@ -49,7 +48,7 @@ fn combine(earlier: &mut Entry, later: Entry, level: Level) {
     let is_section = MERGED.contains(&key);
     match (&mut earlier.value.content, &later.value.content) {
         (Content::Map(ours), Content::Map(theirs)) if is_section => {
-            merge(Rc::make_mut(ours), theirs)
+            merge(Rc::make_mut(ours), theirs);
         }
         _ => replace(earlier, later),
     }

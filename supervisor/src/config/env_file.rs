@@ -42,7 +42,7 @@ struct Reader<'a> {
     line: usize,
 }
 
-impl<'a> Reader<'a> {
+impl Reader<'_> {
     /// Takes one statement, which is one line unless a quoted value goes on.
     fn statement(&mut self) -> Result<Option<(String, String)>, Error> {
         self.skip_blanks();

@@ -105,7 +105,7 @@ impl<'a> Events<'a> {
                 }
                 Raw::Scalar(text, style, anchor, tag) => {
                     let (properties, span) = self.properties(span, anchor, tag.as_deref());
-                    let span = self.without_what_follows(span, style);
+                    let span = self.on_the_dash(self.without_what_follows(span, style));
                     let event = Event::Scalar {
                         text: text.into_owned(),
                         plain: style == ScalarStyle::Plain,
@@ -170,6 +170,18 @@ impl<'a> Events<'a> {
             span
         };
         (properties, value)
+    }
+
+    /// An item that is nothing is shown at its dash: there is nothing else to see of it.
+    fn on_the_dash(&self, span: Span) -> Span {
+        let before = &self.source.text[..span.start as usize];
+        if span.start == span.end && before.ends_with('-') {
+            return Span {
+                start: span.start - 1,
+                ..span
+            };
+        }
+        span
     }
 
     /// The parser counts blanks and a comment behind a closing quote to the scalar.

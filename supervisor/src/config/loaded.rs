@@ -22,6 +22,10 @@ pub struct Loaded {
     pub warnings: Report,
     /// The sound projects as files again, in the order of `projects`.
     effective: Vec<Config>,
+    /// Where the sound projects are written, in the order of `projects`.
+    scopes: Vec<Span>,
+    /// The warnings, each with the project that it is about.
+    scoped: Vec<(Option<Span>, Diagnostic)>,
 }
 
 /// A project with a mistake in it.
@@ -72,6 +76,8 @@ impl Loaded {
             broken: Vec::new(),
             warnings: Report::default(),
             effective: Vec::new(),
+            scopes: Vec::new(),
+            scoped: Vec::new(),
         };
         for candidate in candidates {
             let is_own = |scope: &Option<Span>| *scope == Some(candidate.scope);
@@ -90,12 +96,12 @@ impl Loaded {
             } else {
                 loaded.projects.push(candidate.project);
                 loaded.effective.push(candidate.config);
+                loaded.scopes.push(candidate.scope);
             }
         }
-        loaded.warnings = Report::new(
-            sources,
-            found.into_iter().map(|(_, problem)| problem).collect(),
-        );
+        let all = found.iter().map(|(_, problem)| problem.clone()).collect();
+        loaded.warnings = Report::new(sources, all);
+        loaded.scoped = found;
         Ok(loaded)
     }
 
@@ -127,6 +133,22 @@ impl Loaded {
         found
             .map(|(_, config)| config)
             .ok_or_else(|| Report::of(self.unknown(name)))
+    }
+
+    /// What is worth a warning to whoever runs this project: what is about it, or about no project in particular.
+    #[must_use]
+    pub fn warnings_for(&self, name: &str) -> Report {
+        let at = self
+            .projects
+            .iter()
+            .position(|project| project.name == name);
+        let scope = at.map(|at| self.scopes[at]);
+        let own = self
+            .scoped
+            .iter()
+            .filter(|(about, _)| about.is_none() || *about == scope);
+        let own = own.map(|(_, problem)| problem.clone()).collect();
+        Report::new(Arc::clone(&self.warnings.sources), own)
     }
 
     /// The names of all projects, the broken ones at the end.

@@ -18,20 +18,20 @@ pub(super) fn apply(entries: &mut Vec<Entry>, merges: Vec<(Span, Node)>, problem
     let mut known: HashSet<Rc<str>> = entries.iter().map(|entry| Rc::clone(&entry.key)).collect();
     for (key_span, node) in merges {
         match &node.content {
-            Content::Map(merged) => add(entries, &mut known, merged, node.alias),
+            Content::Map(theirs) => add(entries, &mut known, theirs, node.alias),
             Content::List(items) => {
                 for item in items.iter() {
                     match &item.content {
-                        Content::Map(merged) => {
-                            add(entries, &mut known, merged, item.alias.or(node.alias))
+                        Content::Map(theirs) => {
+                            add(entries, &mut known, theirs, item.alias.or(node.alias));
                         }
                         Content::Broken => {}
-                        _ => problems.push(no_map(key_span, item)),
+                        _ => problems.push(no_map(key_span, item, item.alias.or(node.alias))),
                     }
                 }
             }
             Content::Broken => {}
-            Content::Null | Content::Text(_) => problems.push(no_map(key_span, &node)),
+            Content::Null | Content::Text(_) => problems.push(no_map(key_span, &node, node.alias)),
         }
     }
 }
@@ -52,21 +52,16 @@ fn add(
     }
 }
 
-fn no_map(key_span: Span, node: &Node) -> Diagnostic {
-    let problem = Diagnostic::error(
-        "bad-merge",
-        format!("`<<` merges maps, but here is {}", node.what()),
-    );
-    let problem = match node.content {
-        Content::Null => problem.at(key_span, "nothing to merge"),
-        _ => problem.at(
-            node.alias.unwrap_or(node.span),
-            format!("this is {}", node.what()),
-        ),
-    };
-    let problem = match node.alias {
-        Some(_) => problem.also(node.span, "the alias stands for this"),
-        None => problem,
+fn no_map(key_span: Span, node: &Node, alias: Option<Span>) -> Diagnostic {
+    let what = node.what();
+    let message = format!("`<<` merges maps, but here is {what}");
+    let problem = Diagnostic::error("bad-merge", message);
+    let problem = match (&node.content, alias) {
+        (Content::Null, None) => problem.at(key_span, "nothing to merge"),
+        (_, None) => problem.at(node.span, format!("this is {what}")),
+        (_, Some(alias)) => problem
+            .at(alias, format!("this stands for {what}"))
+            .also(node.span, "which is written here"),
     };
     problem.help("write `<<: *anchor` with the anchor of a map, or `<<: [*one, *two]`")
 }

@@ -32,6 +32,8 @@ mod stream;
 mod suggest;
 pub mod surroundings;
 mod syntax;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod typed;
 
@@ -65,7 +67,7 @@ pub fn load(search: &Search) -> Result<Loaded, Report> {
 pub fn load_in(search: &Search, machine: &dyn Surroundings) -> Result<Loaded, Report> {
     let mut sources = Sources::default();
     let mut problems = Problems::default();
-    let files = search::files(search, machine).map_err(Report::of)?;
+    let files = search::files(search, machine)?;
     let read = source::read(&files, machine, &mut sources, &mut problems);
     let sources = Arc::new(sources);
     let root = stream::compose(&read, &sources, &mut problems);

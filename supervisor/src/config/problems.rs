@@ -25,6 +25,11 @@ impl Problems {
         }
     }
 
+    /// Notes why nothing more is looked for, however many there are.
+    pub(super) fn push_last(&mut self, problem: Diagnostic) {
+        self.found.push((None, problem));
+    }
+
     /// Whether there are so many that it is no use to look for more.
     pub(super) fn is_full(&self) -> bool {
         self.found.len() >= MOST

@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::surroundings::{Kind, Surroundings};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Report};
 
 /// The main file of a folder.
 pub const MAIN_FILE: &str = "monday.yaml";
@@ -54,10 +54,7 @@ impl Candidate {
 }
 
 /// The files to read, in order: at least one.
-pub(super) fn files(
-    search: &Search,
-    machine: &dyn Surroundings,
-) -> Result<Vec<Candidate>, Diagnostic> {
+pub(super) fn files(search: &Search, machine: &dyn Surroundings) -> Result<Vec<Candidate>, Report> {
     if !search.paths.is_empty() {
         let mut files = Vec::new();
         for path in &search.paths {
@@ -89,7 +86,7 @@ pub(super) fn files(
 }
 
 /// What a path that the user named means: it has to be there.
-fn named(path: &Path, by: &str, machine: &dyn Surroundings) -> Result<Vec<Candidate>, Diagnostic> {
+fn named(path: &Path, by: &str, machine: &dyn Surroundings) -> Result<Vec<Candidate>, Report> {
     if path == Path::new("-") {
         return Ok(vec![Candidate::alone("/dev/stdin".into())]);
     }
@@ -121,7 +118,10 @@ fn in_folder(folder: &Path, machine: &dyn Surroundings) -> io::Result<Vec<Candid
         folder
     };
     let mut names = machine.list(real_folder)?;
-    names.retain(|name| name.starts_with("monday") && name.ends_with(".yaml"));
+    names.retain(|name| {
+        let inside = name.strip_prefix("monday");
+        inside.is_some_and(|rest| rest.strip_suffix(".yaml").is_some())
+    });
     names.retain(|name| machine.kind(&folder.join(name)) == Some(Kind::File));
     // The main file first, the others in the order of their bytes.
     names.sort_by(|a, b| (a != MAIN_FILE, a).cmp(&(b != MAIN_FILE, b)));
@@ -136,20 +136,18 @@ fn in_folder(folder: &Path, machine: &dyn Surroundings) -> io::Result<Vec<Candid
         .collect())
 }
 
-fn nothing(message: &str) -> Diagnostic {
-    Diagnostic::error(
-        "no-configuration",
-        format!("no configuration found: {message}"),
+fn nothing(message: &str) -> Report {
+    let message = format!("no configuration found: {message}");
+    Report::of(
+        Diagnostic::error("no-configuration", message)
+            .help("`monday-supervisor init` writes a commented monday.yaml to start from")
+            .help("or say where it is: `--config PATH`, or MONDAY_CONFIG_PATH in the environment"),
     )
-    .help("`monday-supervisor init` writes a commented monday.yaml to start from")
-    .help("or say where it is: `--config PATH`, or MONDAY_CONFIG_PATH in the environment")
 }
 
-fn unreadable(folder: &Path, error: &io::Error) -> Diagnostic {
-    Diagnostic::error(
-        "unreadable",
-        format!("cannot list the folder {}: {error}", folder.display()),
-    )
+fn unreadable(folder: &Path, error: &io::Error) -> Report {
+    let message = format!("cannot list the folder {}: {error}", folder.display());
+    Report::of(Diagnostic::error("unreadable", message))
 }
 
 #[cfg(test)]
@@ -243,7 +241,7 @@ mod tests {
             ),
             (&missing, &empty, "--config names /no/such.yaml"),
         ] {
-            let problem = files(search, machine).unwrap_err();
+            let problem = &files(search, machine).unwrap_err().diagnostics[0];
             assert!(problem.message.contains(part), "{}", problem.message);
             assert!(problem.help[0].contains("init"));
         }

@@ -22,7 +22,7 @@ pub(super) fn compose(files: &[Read], sources: &Sources, problems: &mut Problems
             Ok(Composed::Entries(more)) => entries.extend(more),
             Ok(Composed::Empty | Composed::Broken) => {}
             Err(Exhausted(problem)) => {
-                problems.push(problem);
+                problems.push_last(*problem);
                 return None;
             }
         }

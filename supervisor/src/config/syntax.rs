@@ -98,20 +98,28 @@ pub(super) fn explain(error: &SyntaxError, source: &SourceFile) -> Diagnostic {
     }
 }
 
-/// The tab that the parser stumbled over: in the line of the error or, as it may notice late, in the one before.
+/// How many lines a text may go on before the tab that the parser complains about at its start.
+const LINES_TO_THE_TAB: usize = 100;
+
+/// The tab that the parser stumbled over. It may notice it a line late, or tell the start of the text that goes on there.
 fn tab_in_indentation(error: &SyntaxError, source: &SourceFile) -> Option<Span> {
     let line = source.position(error.span.start).line;
-    (line.saturating_sub(1).max(1)..=line)
-        .rev()
-        .find_map(|line| {
-            let text = source.lines(line, line);
-            let indentation = &text[..text.len() - text.trim_start_matches([' ', '\t']).len()];
-            let at = source.line_start(line)
-                + crate::diagnostic::source::offset(indentation.find('\t')?);
-            Some(Span {
-                file: error.span.file,
-                start: at,
-                end: at + 1,
-            })
+    let ahead = if error.info.contains("tab") {
+        LINES_TO_THE_TAB
+    } else {
+        0
+    };
+    let last = (line + ahead).min(source.line_count());
+    let mut lines = (line..=last).chain([line.saturating_sub(1).max(1)]);
+    lines.find_map(|line| {
+        let text = source.lines(line, line);
+        let indentation = &text[..text.len() - text.trim_start_matches([' ', '\t']).len()];
+        let at =
+            source.line_start(line) + crate::diagnostic::source::offset(indentation.find('\t')?);
+        Some(Span {
+            file: error.span.file,
+            start: at,
+            end: at + 1,
         })
+    })
 }

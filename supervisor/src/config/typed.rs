@@ -40,7 +40,7 @@ pub(super) fn read(mut root: Node, problems: &mut Problems) -> Typed {
             }
         }
     }
-    problems.push(Diagnostic::error(
+    problems.push_last(Diagnostic::error(
         "too-many",
         format!(
             "there are more than {MOST_MISFITS} values that do not fit: the rest was not looked at"

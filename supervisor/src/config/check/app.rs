@@ -26,7 +26,7 @@ pub(super) fn check(app: &Declared, place: &Place, checker: &mut Checker) -> Opt
         .map(|run| run_section(run, &place.key("run"), checker));
     let monitoring = app.monitoring.as_ref().map(Monitoring::from);
     let flag = |flag: Option<Flag>| flag.is_some_and(|Flag(on)| on);
-    let checked = App {
+    let app = App {
         name: name.clone().unwrap_or_default(),
         path: app.path.as_ref().map(|path| path.0.clone().into()),
         setup: app
@@ -51,7 +51,7 @@ pub(super) fn check(app: &Declared, place: &Place, checker: &mut Checker) -> Opt
         log_file: app.log_file.as_ref().map(|path| path.0.clone().into()),
         hostname,
     };
-    name.map(|_| checked)
+    name.map(|_| app)
 }
 
 /// As it is written; whether the names exist is checked when all of them are known.

@@ -10,7 +10,7 @@ use crate::diagnostic::Diagnostic;
 
 /// Gives every app what it depends on.
 pub(super) fn check(
-    apps: Vec<(App, Place)>,
+    mut apps: Vec<(App, Place)>,
     forwards: &[(Forward, Place)],
     checker: &mut Checker,
 ) -> Vec<App> {
@@ -26,12 +26,11 @@ pub(super) fn check(
         .iter()
         .map(|(app, place)| of_app(app, place, &known, checker))
         .collect();
-    let mut checked: Vec<(App, Place)> = apps;
-    for ((app, _), depends_on) in checked.iter_mut().zip(depends) {
+    for ((app, _), depends_on) in apps.iter_mut().zip(depends) {
         app.depends_on = depends_on;
     }
-    circles(&checked, checker);
-    checked.into_iter().map(|(app, _)| app).collect()
+    circles(&apps, checker);
+    apps.into_iter().map(|(app, _)| app).collect()
 }
 
 fn of_app(

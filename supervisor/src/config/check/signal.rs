@@ -23,13 +23,12 @@ pub(super) fn check(name: &str, place: &Place, checker: &mut Checker) -> Option<
 }
 
 fn parse(name: &str) -> Option<String> {
-    let signal = match name.parse::<i32>() {
-        Ok(number) => Signal::try_from(number).ok()?,
-        Err(_) => {
-            let upper = name.trim().to_ascii_uppercase();
-            let short = upper.strip_prefix("SIG").unwrap_or(&upper);
-            Signal::from_str(&format!("SIG{short}")).ok()?
-        }
+    let signal = if let Ok(number) = name.parse::<i32>() {
+        Signal::try_from(number).ok()?
+    } else {
+        let upper = name.trim().to_ascii_uppercase();
+        let short = upper.strip_prefix("SIG").unwrap_or(&upper);
+        Signal::from_str(&format!("SIG{short}")).ok()?
     };
     signal.as_str().strip_prefix("SIG").map(str::to_owned)
 }

@@ -173,19 +173,15 @@ pub struct Ready {
 
 words! {
     /// When an app that ended is started again.
+    #[derive(Default)]
     RestartPolicy, "a restart policy" {
         /// Never.
+        #[default]
         No = "no" | "false" | "off" | "never",
         /// When it failed.
         OnFailure = "on-failure" | "on_failure",
         /// Whatever its status.
         Always = "always",
-    }
-}
-
-impl Default for RestartPolicy {
-    fn default() -> Self {
-        Self::No
     }
 }
 

@@ -14,20 +14,15 @@ use super::scalar::{Text, words};
 
 words! {
     /// What has to be true of something that an app depends on.
+    #[derive(Default)]
     Condition, "a condition" {
         /// It was started.
         Started = "started",
-        /// It is ready.
+        /// It is ready; of an app without a readiness check that is the same as started.
+        #[default]
         Ready = "ready",
         /// It ended with status 0.
         Completed = "completed",
-    }
-}
-
-impl Default for Condition {
-    /// Of an app without a readiness check that is the same as started.
-    fn default() -> Self {
-        Self::Ready
     }
 }
 

@@ -127,7 +127,7 @@ pub struct Values {
     /// kubernetes-remote: leave out the init containers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skip_init: Option<Flag>,
-    /// ssh: `user@host`, or a name of ssh_config.
+    /// ssh: `user@host`, or a name of `ssh_config`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remote: Option<Text>,
     /// ssh: extra arguments.

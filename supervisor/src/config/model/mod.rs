@@ -66,19 +66,15 @@ pub struct Config {
 
 words! {
     /// Where host names are put.
+    #[derive(Default)]
     Hosts, "a place for host names" {
         /// The machine's hosts file where it can be written, else nowhere.
+        #[default]
         Auto = "auto",
         /// The machine's hosts file.
         System = "system",
         /// Only the apps of the project see them.
         Private = "private",
-    }
-}
-
-impl Default for Hosts {
-    fn default() -> Self {
-        Self::Auto
     }
 }
 
