@@ -1,5 +1,8 @@
 //! The server and the client against each other, and against clients that misbehave.
 
+// A test says what it expects by failing, in its helpers as well.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -185,9 +188,8 @@ async fn a_long_request_does_not_hold_up_those_behind_it_on_the_same_connection(
 #[tokio::test]
 async fn requests_of_a_connection_begin_in_their_order() {
     let server = Running::start();
-    let lines: String = (0..500)
-        .map(|n| format!("{{\"method\":\"note\",\"params\":{{\"text\":{n}}}}}\n"))
-        .collect();
+    let line = |n| format!("{{\"method\":\"note\",\"params\":{{\"text\":{n}}}}}\n");
+    let lines = (0..500).map(line).collect::<Vec<_>>().concat();
     exchange(&server.path, lines.as_bytes()).await;
     let expected: Vec<String> = (0..500).map(|n| n.to_string()).collect();
     assert_eq!(*server.sample.order.lock().await, expected);
