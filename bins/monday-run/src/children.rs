@@ -11,7 +11,7 @@ use std::io;
 
 use monday_shared::platform;
 use monday_shared::platform::process_tree::{
-    Process, Roots, Sent, Table, kill_round, signal_group,
+    self, Process, Roots, Sent, Table, kill_round, signal_group,
 };
 use monday_shared::protocol::run::Exit;
 use nix::sys::signal::Signal;
@@ -32,6 +32,8 @@ pub(crate) struct Children {
     leader: Option<u32>,
     /// The group of the last command, which may outlive it.
     group: Option<u32>,
+    /// When the group was asked to end, in the unit of process start times.
+    group_asked: Option<u64>,
 }
 
 /// What one look found.
@@ -63,6 +65,7 @@ impl Children {
             own_pid: std::process::id(),
             leader: None,
             group: None,
+            group_asked: None,
         })
     }
 
@@ -74,6 +77,7 @@ impl Children {
         let spawned = spawn(spec)?;
         self.leader = Some(spawned.pid);
         self.group = Some(spawned.pid);
+        self.group_asked = None;
         Ok(spawned)
     }
 
@@ -133,16 +137,37 @@ impl Children {
         signal_group(leader, signal)
     }
 
-    /// Sends the signal to everybody who is left outside the command's group, or to everybody at all.
-    pub(crate) fn signal_rest(&self, signal: Signal, also_group: bool) {
+    /// Asks the command's group to end, and wakes up who is suspended in it, so that it can follow.
+    ///
+    /// # Errors
+    /// What kill(2) says.
+    pub(crate) fn ask_group(&mut self, signal: Signal) -> io::Result<Sent> {
+        // Before the signal, so that nobody who came too late for it is taken for one who got it.
+        self.group_asked = process_tree::now();
+        let asked = self.signal_group(signal)?;
+        self.signal_group(Signal::SIGCONT)?;
+        Ok(asked)
+    }
+
+    /// Asks everybody who is left to end, other than members of the group who were asked with it: a second signal means
+    /// "at once" to many programs.
+    pub(crate) fn ask_rest(&self, signal: Signal) {
         for process in self.left().alive {
-            if also_group || Some(process.group) != self.group {
+            if !self.was_asked(&process) {
                 // Who is gone needs no signal, and who is somebody else's is met again when it is to be killed.
                 let _ = process.id.send(signal);
-                // Who is suspended could not follow.
                 let _ = process.id.send(Signal::SIGCONT);
             }
         }
+    }
+
+    /// Whether the process was asked with its group. One that was born at about that time may not have been: it came
+    /// too late, or had still its parent's signal handlers, which forgot about it.
+    fn was_asked(&self, process: &Process) -> bool {
+        self.is_of_group(process)
+            && self
+                .group_asked
+                .is_some_and(|asked| process.id.started + process_tree::tenth_of_a_second() < asked)
     }
 
     /// Kills everybody who is left, once. What was forked meanwhile is for the next time.

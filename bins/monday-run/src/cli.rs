@@ -28,11 +28,16 @@ pub struct Cli {
     env: Vec<(String, String)>,
 
     /// The signal that asks COMMAND to stop
-    #[arg(long, value_name = "SIGNAL", default_value = "TERM")]
+    #[arg(
+        long,
+        value_name = "SIGNAL",
+        default_value = "TERM",
+        requires = "command"
+    )]
     stop_signal: String,
 
     /// How long COMMAND may take to stop before all of it is killed; 0 kills at once
-    #[arg(long, value_name = "TIME", default_value = "10s")]
+    #[arg(long, value_name = "TIME", default_value = "10s", requires = "command")]
     stop_timeout: Span,
 
     #[command(flatten)]
@@ -147,8 +152,8 @@ mod tests {
 
     #[test]
     fn flags_about_a_command_without_one_are_refused() {
-        for flags in [&["--dir", "/"][..], &["--env", "A=1"]] {
-            let args = [&["monday-run", "--control", "x.sock"], flags].concat();
+        for flags in [["--dir", "/"], ["--env", "A=1"], ["--stop-timeout", "1s"]] {
+            let args = [&["monday-run", "--control", "x.sock"], &flags[..]].concat();
             assert!(Cli::try_parse_from(args).is_err());
         }
     }

@@ -345,17 +345,16 @@ impl Processes for Live {
     }
 
     fn signal_group(&self, signal: Signal) -> Result<(), Refusal> {
-        let refusal = |why: String| Refusal::Signal { signal, why };
-        match self.children.signal_group(signal) {
-            Ok(Sent::Delivered) => Ok(()),
-            Ok(Sent::Gone) => Err(refusal("it has ended".to_owned())),
-            Ok(Sent::Denied) => Err(refusal("it belongs to another user".to_owned())),
-            Err(error) => Err(refusal(error.to_string())),
-        }
+        delivered(signal, self.children.signal_group(signal))
     }
 
-    fn signal_rest(&self, signal: Signal, also_group: bool) {
-        self.children.signal_rest(signal, also_group);
+    fn ask_group(&mut self, signal: Signal) -> Result<(), Refusal> {
+        let asked = self.children.ask_group(signal);
+        delivered(signal, asked)
+    }
+
+    fn ask_rest(&self, signal: Signal) {
+        self.children.ask_rest(signal);
     }
 
     fn look(&self) -> Rest {
@@ -368,5 +367,15 @@ impl Processes for Live {
 
     fn over(&mut self) {
         self.switches.over.cancel();
+    }
+}
+
+fn delivered(signal: Signal, sent: io::Result<Sent>) -> Result<(), Refusal> {
+    let refusal = |why: String| Refusal::Signal { signal, why };
+    match sent {
+        Ok(Sent::Delivered) => Ok(()),
+        Ok(Sent::Gone) => Err(refusal("it has ended".to_owned())),
+        Ok(Sent::Denied) => Err(refusal("it belongs to another user".to_owned())),
+        Err(error) => Err(refusal(error.to_string())),
     }
 }

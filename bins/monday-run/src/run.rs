@@ -11,6 +11,7 @@ use monday_shared::protocol::common::Bulk;
 use monday_shared::protocol::run::{Event, Exit, Phase, Served, State};
 use monday_shared::rpc::hub::Hub;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::control::Control;
 use crate::error::RunError;
@@ -21,6 +22,13 @@ use crate::text::Text;
 
 /// How long a command may take to stop when our parent is gone.
 const LIFELINE_GRACE: Duration = Duration::from_secs(1);
+
+/// How long the last output may take to be read when our parent is gone: whoever read it is most likely gone as well.
+const LAST_OUTPUT: Duration = Duration::from_secs(1);
+
+/// How long a reader of standard output may stall before it loses lines, if there are other readers, who must not be
+/// held up.
+const STALLED_READER: Duration = Duration::from_secs(1);
 
 /// What the flags say.
 #[derive(Debug)]
@@ -45,7 +53,8 @@ pub async fn run(settings: Settings) -> Result<u8, RunError> {
         what: "become the parent of orphans",
         source,
     })?;
-    let reporter = report(&hub, name.as_deref(), life.output)?;
+    let only_printed = life.control.is_none();
+    let reporter = report(&hub, name.as_deref(), life.output, only_printed)?;
     sidecar.serve(Served(Control::new(guardian.clone())), &hub);
     let name = name.unwrap_or_else(|| spec.as_ref().map_or_else(String::new, program_name));
     sidecar.ready(&hub, Event::Ready { name });
@@ -54,7 +63,8 @@ pub async fn run(settings: Settings) -> Result<u8, RunError> {
         guardian,
         reporter,
         printing: true,
-        only_printed: life.control.is_none(),
+        only_printed,
+        give_up_at: None,
         sidecar,
     };
     let status = match spec {
@@ -77,8 +87,15 @@ fn report(
     hub: &Hub<Event>,
     name: Option<&str>,
     format: OutputFormat,
+    only_printed: bool,
 ) -> Result<Reporter, RunError> {
-    let (_, subscription) = hub.subscribe(Bulk::Lossless);
+    let patience = if only_printed {
+        // As for any program in a pipe: who looks at a page for an hour misses nothing.
+        Duration::MAX
+    } else {
+        STALLED_READER
+    };
+    let (_, subscription) = hub.subscribe_with_patience(Bulk::Lossless, patience);
     let reporter = match format {
         OutputFormat::Json => Reporter::start(subscription, Sink::Stdout, Json),
         OutputFormat::Text => {
@@ -100,6 +117,8 @@ struct Run {
     printing: bool,
     /// Whether printing is the only use of the output.
     only_printed: bool,
+    /// When output that nobody reads is given up.
+    give_up_at: Option<Instant>,
     sidecar: Sidecar,
 }
 
@@ -123,6 +142,7 @@ impl Run {
                 // What a client stopped or could not restart, a client may start again.
                 Happened::State(_) => {}
                 Happened::Request(ending) => {
+                    self.hurry(ending);
                     let state = self.end(how(ending)).await?;
                     return Ok(status(&state));
                 }
@@ -133,6 +153,7 @@ impl Run {
     /// Waits for clients, who start commands, until somebody ends us.
     async fn idle(&mut self) -> Result<u8, RunError> {
         let ending = self.sidecar.next_request().await?;
+        self.hurry(ending);
         let how = How {
             // The command was started with a stop signal of its own; ours was not meant for it.
             signal: None,
@@ -162,6 +183,18 @@ impl Run {
                 self.printing = false;
                 Ok(Happened::NobodyReads)
             }
+            () = at(self.give_up_at) => {
+                self.give_up_at = None;
+                self.printing = false;
+                Ok(Happened::NobodyReads)
+            }
+        }
+    }
+
+    /// Without a parent, nothing is waited for that may never come.
+    fn hurry(&mut self, ending: Ending) {
+        if ending == Ending::ParentGone {
+            self.give_up_at = Some(Instant::now() + LIFELINE_GRACE + LAST_OUTPUT);
         }
     }
 
@@ -176,6 +209,10 @@ impl Run {
             };
             match happened {
                 Happened::Request(again) => {
+                    self.hurry(again);
+                    if matches!(again, Ending::Signal(_)) {
+                        self.give_up_at = Some(Instant::now());
+                    }
                     let guardian = guardian.clone();
                     // Answered when all is over, which is waited for here.
                     tokio::spawn(async move { guardian.stop(hurried(again)).await });
@@ -192,10 +229,18 @@ impl Run {
         if self.printing {
             tokio::select! {
                 () = self.reporter.printed() => {}
+                () = at(self.give_up_at) => {}
                 _ = self.sidecar.next_request() => {}
             }
         }
         self.sidecar.finish().await;
+    }
+}
+
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -26,8 +26,10 @@ pub(crate) trait Processes {
     fn reap(&mut self) -> Vec<Ended>;
     /// Sends a signal to the command's group.
     fn signal_group(&self, signal: Signal) -> Result<(), Refusal>;
-    /// Sends a signal to everybody who is left, the command's group included or not.
-    fn signal_rest(&self, signal: Signal, also_group: bool);
+    /// Asks the command's group to end, who is suspended too.
+    fn ask_group(&mut self, signal: Signal) -> Result<(), Refusal>;
+    /// Asks everybody who is left and was not asked yet to end.
+    fn ask_rest(&self, signal: Signal);
     /// Who is left?
     fn look(&self) -> Rest;
     /// Kills everybody who is left, once.
@@ -339,19 +341,14 @@ impl<P: Processes> Machine<P> {
         let mut steps = std::collections::VecDeque::from(steps);
         while let Some(step) = steps.pop_front() {
             let rest = match step {
-                Step::SignalGroup(signal) => {
-                    let asked = self
-                        .processes
-                        .signal_group(signal)
-                        // Who is suspended could not follow.
-                        .and_then(|()| self.processes.signal_group(Signal::SIGCONT));
-                    if let Err(refusal) = asked {
+                Step::AskGroup(signal) => {
+                    if let Err(refusal) = self.processes.ask_group(signal) {
                         tracing::warn!("{refusal}");
                     }
                     continue;
                 }
-                Step::SignalRest { signal, also_group } => {
-                    self.processes.signal_rest(signal, also_group);
+                Step::AskRest(signal) => {
+                    self.processes.ask_rest(signal);
                     continue;
                 }
                 Step::Tell {

@@ -34,14 +34,9 @@ const LONGEST_TIMEOUT: Duration = Duration::from_secs(30 * 24 * 3600);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     /// Send this to the command's group.
-    SignalGroup(Signal),
-    /// Send this to everybody who is left.
-    SignalRest {
-        /// What.
-        signal: Signal,
-        /// Whether the command's group is meant too.
-        also_group: bool,
-    },
+    AskGroup(Signal),
+    /// Send this to everybody who is left and was not asked with the group.
+    AskRest(Signal),
     /// Look who is left, and tell [`Sequence::left`].
     Look,
     /// Kill everybody who is left, and tell [`Sequence::left`] who that was.
@@ -77,10 +72,8 @@ pub(crate) struct Sequence {
     signal: Signal,
     /// The command itself has not ended yet.
     leader_alive: bool,
-    /// Everybody outside the group was asked too.
+    /// Everybody else was asked too.
     rest_asked: bool,
-    /// The group was asked.
-    group_asked: bool,
     stage: Stage,
     /// When to say what is waited for; `None` once it was said.
     tell_at: Option<Instant>,
@@ -105,7 +98,6 @@ impl Sequence {
             signal,
             leader_alive: true,
             rest_asked: false,
-            group_asked: true,
             stage: Stage::Asked {
                 deadline: after(now, timeout),
             },
@@ -114,7 +106,7 @@ impl Sequence {
         let steps = if timeout.is_zero() {
             sequence.kill(now)
         } else {
-            vec![Step::SignalGroup(signal)]
+            vec![Step::AskGroup(signal)]
         };
         (sequence, steps)
     }
@@ -129,7 +121,6 @@ impl Sequence {
             signal,
             leader_alive: false,
             rest_asked: false,
-            group_asked: false,
             stage: Stage::Asked {
                 deadline: now + timeout.min(REST_GRACE),
             },
@@ -156,7 +147,7 @@ impl Sequence {
             return Vec::new();
         }
         self.signal = signal;
-        vec![Step::SignalGroup(signal)]
+        vec![Step::AskGroup(signal)]
     }
 
     /// The command itself has ended.
@@ -187,10 +178,7 @@ impl Sequence {
                 if !self.leader_alive {
                     if !self.rest_asked {
                         self.rest_asked = true;
-                        steps.push(Step::SignalRest {
-                            signal: self.signal,
-                            also_group: !self.group_asked,
-                        });
+                        steps.push(Step::AskRest(self.signal));
                     }
                     if rest.of_group == 0 {
                         // Whom the command itself did not end has no claim to its whole time-out.
@@ -302,7 +290,7 @@ mod tests {
     fn a_command_that_obeys_is_signalled_once_and_over_when_nobody_is_left() {
         let now = Instant::now();
         let (mut stop, steps) = Sequence::asked(now, Signal::SIGTERM, TIMEOUT);
-        assert_eq!(steps, [Step::SignalGroup(Signal::SIGTERM)]);
+        assert_eq!(steps, [Step::AskGroup(Signal::SIGTERM)]);
         assert!(stop.other_ended().is_empty(), "the command itself is alive");
         assert_eq!(stop.leader_ended(), [Step::Look]);
         assert_eq!(stop.left(now, rest(&[], 0)), over());
@@ -345,11 +333,8 @@ mod tests {
         let steps = stop.left(now, rest(&[6, 7], 1));
         assert_eq!(
             steps,
-            [Step::SignalRest {
-                signal: Signal::SIGTERM,
-                also_group: false
-            }],
-            "the group was asked already"
+            [Step::AskRest(Signal::SIGTERM)],
+            "some may have been born too late to be asked with the group"
         );
         assert!(
             stop.left(now, rest(&[6, 7], 1)).is_empty(),
@@ -382,10 +367,7 @@ mod tests {
         assert_eq!(steps, [Step::Look]);
         assert_eq!(
             stop.left(now, rest(&[6], 1)),
-            [Step::SignalRest {
-                signal: Signal::SIGINT,
-                also_group: true
-            }]
+            [Step::AskRest(Signal::SIGINT)]
         );
         assert_eq!(stop.time(now + REST_GRACE), [Step::Kill]);
         assert_eq!(stop.left(now + REST_GRACE, rest(&[], 0)), over());
@@ -401,7 +383,7 @@ mod tests {
         );
         assert_eq!(
             stop.asked_again(now, Signal::SIGINT, TIMEOUT / 2),
-            [Step::SignalGroup(Signal::SIGINT)]
+            [Step::AskGroup(Signal::SIGINT)]
         );
         assert_eq!(stop.time(now + TIMEOUT / 2), [Step::Kill]);
         let (mut stop, _) = Sequence::asked(now, Signal::SIGTERM, TIMEOUT);

@@ -91,6 +91,18 @@ impl Identity {
     }
 }
 
+/// This moment in the unit of [`Identity::started`], where that unit can be told.
+#[must_use]
+pub fn now() -> Option<u64> {
+    system::now()
+}
+
+/// A tenth of a second in the unit of [`Identity::started`].
+#[must_use]
+pub fn tenth_of_a_second() -> u64 {
+    system::ticks_per_second() / 10
+}
+
 /// Turns the errors that are answers into answers.
 fn sent(outcome: Result<(), Errno>) -> io::Result<Sent> {
     match outcome {
@@ -321,6 +333,21 @@ mod tests {
         assert_eq!(id.send(Signal::SIGKILL).unwrap(), Sent::Delivered);
         assert!(!child.wait().unwrap().success());
         assert!(!id.exists());
+    }
+
+    #[test]
+    fn a_process_started_between_before_and_after() {
+        let before = now().unwrap();
+        let mut child = std::process::Command::new("sleep")
+            .arg("1000")
+            .spawn()
+            .unwrap();
+        let started = Identity::of(child.id()).unwrap().started;
+        let after = now().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!((before..=after).contains(&started));
+        assert!(tenth_of_a_second() > 0);
     }
 
     #[test]

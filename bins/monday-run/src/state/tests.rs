@@ -27,7 +27,8 @@ struct Double {
 enum Did {
     Spawn(u64),
     SignalGroup(Signal),
-    SignalRest(Signal, bool),
+    AskGroup(Signal),
+    AskRest(Signal),
     Kill,
     Over,
 }
@@ -90,15 +91,17 @@ impl Processes for Double {
     }
 
     fn signal_group(&self, signal: Signal) -> Result<(), Refusal> {
-        // Sent along with every other one.
-        if signal != Signal::SIGCONT {
-            self.did(Did::SignalGroup(signal));
-        }
+        self.did(Did::SignalGroup(signal));
         Ok(())
     }
 
-    fn signal_rest(&self, signal: Signal, also_group: bool) {
-        self.did(Did::SignalRest(signal, also_group));
+    fn ask_group(&mut self, signal: Signal) -> Result<(), Refusal> {
+        self.did(Did::AskGroup(signal));
+        Ok(())
+    }
+
+    fn ask_rest(&self, signal: Signal) {
+        self.did(Did::AskRest(signal));
     }
 
     fn look(&self) -> Rest {
@@ -177,7 +180,7 @@ fn another_start_stops_the_old_command_before_the_new_one_begins() {
     assert_eq!(answers(&mut machine), [(2, Ok(Phase::Running))]);
     assert_eq!(
         *machine.processes.did.borrow(),
-        [Did::SignalGroup(Signal::SIGTERM), Did::Over, Did::Spawn(2)]
+        [Did::AskGroup(Signal::SIGTERM), Did::Over, Did::Spawn(2)]
     );
 }
 
@@ -221,8 +224,8 @@ fn a_stop_is_answered_when_nobody_is_left() {
     assert_eq!(
         *machine.processes.did.borrow(),
         [
-            Did::SignalGroup(Signal::SIGTERM),
-            Did::SignalRest(Signal::SIGTERM, false),
+            Did::AskGroup(Signal::SIGTERM),
+            Did::AskRest(Signal::SIGTERM),
             Did::Over
         ]
     );
@@ -308,7 +311,7 @@ fn a_command_that_ends_by_itself_takes_everything_it_left_behind_with_it() {
     assert_eq!(
         *machine.processes.did.borrow(),
         [
-            Did::SignalRest(Signal::SIGTERM, true),
+            Did::AskRest(Signal::SIGTERM),
             Did::Kill,
             Did::Kill,
             Did::Over

@@ -110,6 +110,40 @@ fn a_reader_who_takes_long_loses_nothing_even_after_the_command_ended() {
 }
 
 #[test]
+fn a_reader_who_stalls_holds_the_command_back_and_gets_everything_at_last() {
+    let world = World::new();
+    // More than waits before the command is held back.
+    let count = 2_000_000;
+    let mut child = world
+        .command(&["--", "seq", &count.to_string()])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // As above: to be late.
+    std::thread::sleep(Duration::from_millis(1500));
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert_eq!(lines.map(Result::unwrap).count(), count);
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_reader_who_never_reads_does_not_keep_us_when_our_parent_is_gone() {
+    let world = World::new();
+    let mut child = world
+        .command(&["--lifeline", "--", "yes"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut reader = BufReader::new(child.stdout.take().unwrap());
+    reader.read_line(&mut String::new()).unwrap();
+    drop(child.stdin.take());
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+    world.assert_empty();
+    drop(reader);
+}
+
+#[test]
 fn a_reader_who_stops_reading_holds_the_command_back_and_memory_stays_small() {
     let world = World::new();
     let mut child = world

@@ -9,6 +9,19 @@ use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
 
 use super::{Identity, Process};
 
+/// `/proc` counts clock ticks since boot, suspended time included.
+pub(super) fn now() -> Option<u64> {
+    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME).ok()?;
+    let seconds = u64::try_from(now.tv_sec()).ok()?;
+    let nanos = u64::try_from(now.tv_nsec()).ok()?;
+    let ticks = ticks_per_second();
+    Some(seconds * ticks + nanos * ticks / 1_000_000_000)
+}
+
+pub(super) fn ticks_per_second() -> u64 {
+    rustix::param::clock_ticks_per_second()
+}
+
 pub(super) fn identity(pid: u32) -> Option<Identity> {
     process(pid).map(|process| process.id)
 }

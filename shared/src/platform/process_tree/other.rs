@@ -4,7 +4,7 @@
 use super::{Identity, Process};
 
 #[cfg(not(target_os = "linux"))]
-pub(super) use calls::{identity, processes, send};
+pub(super) use calls::{identity, now, processes, send, ticks_per_second};
 
 /// What `ps` is asked for: process, parent, group, state, start (five words: `Mon Nov 23 07:00:00 2026`) and program.
 #[cfg(not(target_os = "linux"))]
@@ -48,6 +48,15 @@ mod calls {
     use nix::unistd::Pid;
 
     use super::{COLUMNS, Identity, Process, parse_line};
+
+    /// The start is a hash here.
+    pub(in super::super) fn now() -> Option<u64> {
+        None
+    }
+
+    pub(in super::super) fn ticks_per_second() -> u64 {
+        1
+    }
 
     fn ps(arguments: &[&str]) -> io::Result<Vec<Process>> {
         let output = Command::new("ps")
