@@ -16,6 +16,7 @@ pub mod control;
 pub mod diagnostic;
 pub mod error;
 pub mod plan;
+pub mod run;
 pub mod session;
 pub mod sidecar;
 pub mod state;
@@ -37,7 +38,5 @@ pub fn main(cli: Cli) -> ExitCode {
 
 fn run_project(args: cli::RunArgs) -> ExitCode {
     let life = args.life.clone();
-    life::run("monday-supervisor", &life, Threads::One, || {
-        session::run(args)
-    })
+    life::run("monday-supervisor", &life, Threads::One, || run::run(args))
 }

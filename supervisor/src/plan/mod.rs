@@ -9,6 +9,7 @@ pub mod environment;
 pub mod forward;
 pub mod hostname;
 pub mod route;
+mod status;
 
 use crate::config::project::{Project, Settings};
 

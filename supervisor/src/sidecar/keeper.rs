@@ -243,7 +243,7 @@ where
                 );
             }
             self.connected.send_replace(Some(client.clone()));
-            std::future::pending::<()>().await
+            std::future::pending::<()>().await;
         };
         tokio::select! {
             () = told => {}

@@ -52,13 +52,12 @@ impl Nursery {
             // Waiting for a killed process is short, but it blocks.
             let round = tokio::task::spawn_blocking(move || nursery.end_strays_once()).await;
             match round {
-                Ok(Ok(0)) => return ended,
+                Ok(Ok(0)) | Err(_) => return ended,
                 Ok(Ok(round)) => ended += round,
                 Ok(Err(error)) => {
                     tracing::warn!(%error, "left-over processes cannot be looked for");
                     return ended;
                 }
-                Err(_) => return ended,
             }
         }
     }

@@ -2,30 +2,16 @@
 //! there is no terminal for more.
 
 use std::fmt::Display;
-use std::hash::Hasher as _;
 use std::io::Write as _;
 
 use anstyle::{AnsiColor, Style};
 use monday_shared::life::report::Format;
+use monday_shared::name_colour;
 use monday_shared::protocol::run::{Exit, Phase};
 use monday_shared::protocol::supervisor::{AppStatus, Event, ForwardStatus, Level, ProjectStatus};
-use monday_shared::socket::runtime_dir::Fnv;
 
 /// The name before the supervisor's own lines.
 const OWN: &str = "monday";
-
-/// The colours of names; red is kept for errors and yellow for warnings.
-const PALETTE: [AnsiColor; 9] = [
-    AnsiColor::Cyan,
-    AnsiColor::Magenta,
-    AnsiColor::Green,
-    AnsiColor::Blue,
-    AnsiColor::BrightCyan,
-    AnsiColor::BrightMagenta,
-    AnsiColor::BrightGreen,
-    AnsiColor::BrightBlue,
-    AnsiColor::BrightYellow,
-];
 
 /// The status with which a shell says that it did not find a program.
 const NOT_FOUND: i32 = 127;
@@ -166,7 +152,7 @@ impl Format<Event> for Lines {
             Event::Forward(forward) => self.forward(forward, lines),
             Event::Sidecar(_) => {}
             Event::Output { app, output } => {
-                let style = Style::new().fg_color(Some(colour_of(app).into()));
+                let style = name_colour::style_of(app);
                 for line in &output.lines {
                     self.line(app, style, &line.0, lines);
                 }
@@ -186,14 +172,6 @@ impl Format<Event> for Lines {
             lines,
         );
     }
-}
-
-/// The same name has the same colour in every run.
-fn colour_of(name: &str) -> AnsiColor {
-    let mut hasher = Fnv::default();
-    hasher.write(name.as_bytes());
-    let at = usize::try_from(hasher.finish() % PALETTE.len() as u64).unwrap_or(0);
-    PALETTE[at]
 }
 
 #[cfg(test)]
@@ -249,10 +227,5 @@ mod tests {
         assert_eq!(lines[0], "monday   | api: ended, exit status 0");
         assert!(lines[1].starts_with("monday   | error: api: ended, exit status 127 ("));
         assert_eq!(lines[2], "monday   | error: api: ended, killed by SIGSEGV");
-    }
-
-    #[test]
-    fn a_name_keeps_its_colour() {
-        assert_eq!(colour_of("api"), colour_of("api"));
     }
 }

@@ -1,3 +1,4 @@
 //! What a person sees of a running project.
 
+pub mod console;
 pub mod lines;

@@ -1,0 +1,160 @@
+//! `monday-supervisor run`: from the YAML to the last process of the project.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::sync::Arc;
+
+use monday_shared::duration::Span;
+use monday_shared::life::args::OutputFormat;
+use monday_shared::life::command::CommandSpec;
+use monday_shared::life::report::{Json, Sink};
+use monday_shared::life::{Ending, LifeError, Sidecar as Life, exit};
+use monday_shared::platform;
+use monday_shared::protocol::supervisor::{Level, Served};
+use monday_shared::socket::SocketError;
+use monday_shared::socket::runtime_dir::project_dir;
+use nix::sys::signal::Signal;
+
+use crate::cli::RunArgs;
+use crate::config::{self, Search};
+use crate::control::Control;
+use crate::error::Error;
+use crate::plan::{self, Plan};
+use crate::session::Session;
+use crate::state::State;
+use crate::view::console::{colour, refuse, tell, warn};
+use crate::view::lines::Lines;
+
+/// Runs a project until it is asked to end, and returns the exit status.
+///
+/// # Errors
+/// [`Error`] if it could not be run at all; what fails of a project that runs is told, and the rest goes on.
+pub async fn run(args: RunArgs) -> Result<u8, Error> {
+    let plan = match read_plan(&args) {
+        Err(Error::Configuration(report)) => {
+            refuse(&report, args.life.output);
+            return Ok(exit::USAGE);
+        }
+        plan => plan?,
+    };
+    let folder = project_dir(&plan.project)?;
+    let mut life = begin(&args, &folder, &plan.project)?;
+    if let Err(error) = platform::become_subreaper() {
+        tracing::warn!(%error, "processes that escape from a killed monday-run cannot be found");
+    }
+    let state = State::start(plan.initial_status(std::process::id()));
+    show(&mut life, &args, &plan, &state)?;
+    let session = Session::start(plan, &args.hosts_file, &folder, state.clone())?;
+    life.serve(
+        Served(Control {
+            state: state.clone(),
+            apps: Arc::clone(session.apps()),
+        }),
+        state.hub(),
+    );
+    let ended = live(&session, &mut life, &state, args.command).await;
+    if let Ok(ending) = &ended {
+        state.stopping(reason(*ending));
+    }
+    stop(&session, &mut life, &state).await;
+    life.finish().await;
+    // Empty, unless a process that is not ours put something there.
+    let _ = std::fs::remove_dir(&folder);
+    ended.map(Ending::exit_code).map_err(Error::from)
+}
+
+fn read_plan(args: &RunArgs) -> Result<Plan, Error> {
+    let search = Search {
+        paths: args.config.config.clone(),
+    };
+    let loaded = config::load(&search).map_err(Error::Configuration)?;
+    let Some(name) = &args.project else {
+        let names: Vec<String> = loaded.names().map(str::to_owned).collect();
+        return Err(Error::NoProjectNamed { names });
+    };
+    let project = loaded.project(name).map_err(Error::Configuration)?;
+    warn(&loaded.warnings);
+    if args.life.output == OutputFormat::Text {
+        let files: Vec<String> = loaded
+            .files
+            .iter()
+            .map(|f| f.display().to_string())
+            .collect();
+        tell(&format!("{name}, from {}", files.join(", ")));
+    }
+    Ok(plan::plan(project))
+}
+
+/// Takes the project's control socket: whoever holds it runs the project.
+fn begin(args: &RunArgs, folder: &Path, project: &str) -> Result<Life, Error> {
+    let mut life = args.life.clone();
+    let control = life
+        .control
+        .get_or_insert_with(|| folder.join("supervisor.sock"));
+    tracing::debug!(socket = %control.display(), "the control socket");
+    Life::begin(&life, !args.command.is_empty()).map_err(|error| match error {
+        LifeError::Socket(SocketError::InUse { pid, .. }) => Error::Running {
+            project: project.to_owned(),
+            pid,
+        },
+        other => Error::Life(other),
+    })
+}
+
+/// Begins to show what happens. With COMMAND, standard output is COMMAND's.
+fn show(life: &mut Life, args: &RunArgs, plan: &Plan, state: &State) -> Result<(), LifeError> {
+    let sink = if args.command.is_empty() {
+        Sink::Stdout
+    } else {
+        Sink::Stderr
+    };
+    if args.life.output == OutputFormat::Json {
+        return life.report_with(state.hub(), sink, Json);
+    }
+    let names = plan.apps.iter().map(|app| app.name.as_str());
+    let colour = match sink {
+        Sink::Stdout => colour(&std::io::stdout()),
+        Sink::Stderr => colour(&std::io::stderr()),
+    };
+    life.report_with(state.hub(), sink, Lines::new(names, colour))
+}
+
+/// Brings everything up and waits for a reason to end.
+async fn live(
+    session: &Session,
+    life: &mut Life,
+    state: &State,
+    command: Vec<OsString>,
+) -> Result<Ending, LifeError> {
+    let environment = tokio::select! {
+        environment = session.bring_up() => environment,
+        request = life.next_request() => return request,
+    };
+    life.announce();
+    state.ready();
+    life.until_end(CommandSpec::from_words(command, environment))
+        .await
+}
+
+fn reason(ending: Ending) -> String {
+    match ending {
+        Ending::Signal(Signal::SIGINT) => "interrupted".to_owned(),
+        Ending::Signal(Signal::SIGHUP) => "the terminal is gone".to_owned(),
+        Ending::Signal(signal) => format!("{signal} came"),
+        Ending::Shutdown => "asked to".to_owned(),
+        Ending::ParentGone => "whoever started it is gone".to_owned(),
+        Ending::Command(_) => "the command has ended".to_owned(),
+    }
+}
+
+/// Stops everything; a second request to end skips the waiting.
+async fn stop(session: &Session, life: &mut Life, state: &State) {
+    tokio::select! {
+        () = session.stop_apps(None) => {}
+        _ = life.next_request() => {
+            state.notice(Level::Warning, None, "not waiting any longer: all apps are killed".to_owned());
+            session.stop_apps(Some(Span::default())).await;
+        }
+    }
+    session.end().await;
+}

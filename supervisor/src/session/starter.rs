@@ -1,0 +1,63 @@
+//! Starts the sidecars of a project, each with a socket of its own in the project's folder.
+
+use std::path::{Path, PathBuf};
+
+use monday_shared::protocol::common::Bulk;
+use monday_shared::protocol::method::Call;
+use monday_shared::socket::runtime_dir::file_name;
+use serde::de::DeserializeOwned;
+use tokio::sync::mpsc;
+
+use crate::error::Error;
+use crate::sidecar::keeper::{News, Sidecar, Surroundings};
+use crate::sidecar::launch::Launch;
+use crate::sidecar::locate::Locator;
+use crate::sidecar::nursery::Nursery;
+use crate::state::State;
+
+/// Starts sidecars.
+pub(super) struct Starter {
+    locator: Locator,
+    folder: PathBuf,
+    surroundings: Surroundings,
+}
+
+impl Starter {
+    pub(super) fn new(folder: &Path, nursery: Nursery, state: State) -> Self {
+        Self {
+            locator: Locator::from_env(),
+            folder: folder.to_owned(),
+            surroundings: Surroundings { nursery, state },
+        }
+    }
+
+    /// What to start: an executable, and for a monday-run whose guardian it is.
+    pub(super) fn launch(&self, name: &'static str, app: Option<String>) -> Result<Launch, Error> {
+        let short = name.trim_start_matches("monday-");
+        let socket = match &app {
+            Some(app) => file_name(&format!("{short}-{app}")),
+            None => short.to_owned(),
+        };
+        Ok(Launch {
+            name,
+            executable: self.locator.find(name)?,
+            socket: self.folder.join(format!("{socket}.sock")),
+            app,
+            args: Vec::new(),
+        })
+    }
+
+    /// Starts it and keeps it alive.
+    pub(super) fn keep<W, E>(
+        &self,
+        launch: Launch,
+        bulk: Bulk,
+    ) -> (Sidecar<W>, mpsc::Receiver<News<E>>)
+    where
+        W: Call + Clone + Send + Sync + 'static,
+        W::Reply: Send,
+        E: DeserializeOwned + Send + 'static,
+    {
+        Sidecar::keep(launch, bulk, self.surroundings.clone())
+    }
+}
