@@ -165,7 +165,8 @@ fn each_path(
     if let Some(run) = &mut app.run {
         one(&mut run.path, Kind::Source, place.key("run").key("path"));
     }
-    for (file, place) in app.files.iter_mut().zip(place.key("files").items()) {
+    let places = place.key("files").items_of(&app.files);
+    for (file, place) in app.files.iter_mut().zip(places) {
         one(&mut file.from, Kind::Plain, place.key("from"));
         one(&mut file.to, Kind::Plain, place.key("to"));
     }

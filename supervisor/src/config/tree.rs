@@ -230,6 +230,24 @@ impl<'a> Place<'a> {
         }
     }
 
+    /// The places of so many items: what was typed has its places here one by one, and none of it is lost where they are
+    /// not to be had.
+    pub(super) fn items_of<T>(&self, typed: &[T]) -> Vec<Self> {
+        let mut places = self.items();
+        places.resize(typed.len(), self.clone());
+        places
+    }
+
+    /// The value of the first of these keys that is there; this place itself where it is no map, since a section may be
+    /// written as its commands alone.
+    pub(super) fn key_or_self(&self, keys: &[&str]) -> Self {
+        let found = keys
+            .iter()
+            .map(|key| self.key(key))
+            .find(|place| place.complete);
+        found.unwrap_or_else(|| self.clone())
+    }
+
     fn to(&self, node: &'a Node, merged: Option<Span>) -> Self {
         let mut aliases = self.aliases.clone();
         aliases.extend(merged);

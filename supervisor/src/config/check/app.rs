@@ -67,7 +67,11 @@ fn depends_on(app: &Declared) -> Vec<Dependency> {
 
 fn setup_section(setup: &Setup, place: &Place, checker: &mut Checker) -> Section {
     Section {
-        commands: commands(&setup.commands, &place.key("commands"), checker),
+        commands: commands(
+            &setup.commands,
+            &place.key_or_self(&["commands", "command"]),
+            checker,
+        ),
         path: None,
         env: variables(&setup.env),
         env_files: setup
@@ -88,7 +92,11 @@ fn build_section(build: &Build, place: &Place, checker: &mut Checker) -> Section
         checker.note(problem.help(format!("remove it, or write `type: {BUILD_TYPE}`")));
     }
     Section {
-        commands: commands(&build.commands, &place.key("commands"), checker),
+        commands: commands(
+            &build.commands,
+            &place.key_or_self(&["commands", "command"]),
+            checker,
+        ),
         path: build.path.as_ref().map(|path| path.0.clone().into()),
         env: variables(&build.env),
         env_files: build
@@ -100,12 +108,17 @@ fn build_section(build: &Build, place: &Place, checker: &mut Checker) -> Section
 }
 
 fn run_section(run: &Run, place: &Place, checker: &mut Checker) -> Section {
-    let mut all = commands(&run.command, &place.key("command"), checker);
-    all.extend(commands(&run.commands, &place.key("commands"), checker));
-    if all.is_empty()
+    let mut all = commands(&run.command, &place.key_or_self(&["command"]), checker);
+    all.extend(commands(
+        &run.commands,
+        &place.key_or_self(&["commands", "command"]),
+        checker,
+    ));
+    let mut declared = run.command.iter().chain(run.commands.iter());
+    let found_wrong = ["command", "commands"].map(|key| place.key(key).node.is_broken());
+    if declared.all(|command| command.trim().is_empty())
         && run.stop_commands.is_empty()
-        && !place.key("command").complete
-        && !place.key("commands").complete
+        && found_wrong == [false; 2]
     {
         let problem = Diagnostic::warning(
             "nothing-to-run",
@@ -131,7 +144,7 @@ fn run_section(run: &Run, place: &Place, checker: &mut Checker) -> Section {
 
 fn commands(commands: &List<Text>, place: &Place, checker: &mut Checker) -> Vec<String> {
     let mut sound = Vec::with_capacity(commands.len());
-    for (command, place) in commands.iter().zip(place.items()) {
+    for (command, place) in commands.iter().zip(place.items_of(commands)) {
         // An empty line is no command, and none that fails.
         if !command.trim().is_empty() && checker.no_nul(command, &place) {
             sound.push(command.0.clone());
@@ -220,7 +233,7 @@ fn watch(app: &Declared, place: &Place, checker: &mut Checker) -> Option<Watch> 
 }
 
 fn files(files: &[File], place: &Place, checker: &mut Checker) -> Vec<FileSpec> {
-    let pairs = files.iter().zip(place.items());
+    let pairs = files.iter().zip(place.items_of(files));
     pairs
         .filter_map(|(file, place)| self::file(file, &place, checker))
         .collect()
@@ -229,6 +242,8 @@ fn files(files: &[File], place: &Place, checker: &mut Checker) -> Vec<FileSpec> 
 fn file(file: &File, place: &Place, checker: &mut Checker) -> Option<FileSpec> {
     let kind = match (file.kind, &file.content, &file.from) {
         (Some(kind), _, _) => kind,
+        // It was found wrong before: what it should be nobody knows.
+        (None, _, _) if place.key("type").node.is_broken() => return None,
         (None, _, None) => FileType::Content,
         (None, None, Some(_)) => FileType::Copy,
         (None, Some(_), Some(from)) => {

@@ -25,7 +25,7 @@ pub(super) fn check(
     checker: &mut Checker,
 ) -> Vec<Pair> {
     let mut pairs: Vec<(Pair, Place)> = Vec::with_capacity(ports.len());
-    for (port, place) in ports.iter().zip(place.items()) {
+    for (port, place) in ports.iter().zip(place.items_of(ports)) {
         match parse(&port.0, target) {
             Ok(pair) => pairs.push((pair, place)),
             Err(reason) => {

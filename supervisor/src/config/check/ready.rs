@@ -122,6 +122,12 @@ fn kind(ready: &Ready, place: &Place, checker: &mut Checker) -> Option<ProbeKind
             );
             None
         }
+        "log" if regex::Regex::new(text).is_err() => {
+            let message = format!("`{}` is not a regular expression", &**text);
+            let help = "put `\\` before `( ) [ ] { } . * + ? | ^ $` to mean the character itself";
+            checker.wrong(&place, message, "", help);
+            None
+        }
         _ if text.is_empty() || !checker.no_nul(text, &place) => {
             if text.is_empty() {
                 checker.wrong(&place, format!("`{key}` is empty"), "", "");
