@@ -45,12 +45,10 @@ async fn serve(
     let has_command = !command.is_empty();
     let mut life = Sidecar::begin(args, has_command)?;
     let hub = Hub::new();
-    let ledger = tokio::task::spawn_blocking(|| Ledger::open(settings)).await;
-    let (handle, task) = names::start(ledger.unwrap_or(Err(Error::Ending))?, hub.clone());
+    let begun = tokio::task::spawn_blocking(|| begin(settings, names)).await;
+    let (ledger, names) = begun.unwrap_or(Err(Error::Ending))?;
+    let (handle, task) = names::start(ledger, hub.clone());
     let lived = async {
-        let names = handle
-            .assign(names.into_iter().map(NameSpec::new).collect())
-            .await?;
         if has_command && args.output == OutputFormat::Text {
             warn_about(&names);
         }
@@ -76,6 +74,15 @@ async fn serve(
             Ok(status.max(1))
         }
     }
+}
+
+/// Opens the ledger and gives the names of the command line their addresses.
+fn begin(settings: Settings, names: Vec<String>) -> Result<(Ledger, Names), Error> {
+    let mut ledger = Ledger::open(settings)?;
+    let specs: Vec<NameSpec> = names.into_iter().map(NameSpec::new).collect();
+    // What cannot be assigned has left nothing that would have to be taken back.
+    let names = ledger.assign(&specs)?;
+    Ok((ledger, names))
 }
 
 /// Says on standard error what the ready event would say, which is not printed beside COMMAND.
