@@ -7,7 +7,7 @@ use std::sync::Arc;
 use monday_shared::duration::Span;
 use monday_shared::life::args::OutputFormat;
 use monday_shared::life::command::CommandSpec;
-use monday_shared::life::report::{Json, Sink};
+use monday_shared::life::report::Sink;
 use monday_shared::life::{Ending, LifeError, Sidecar as Life, exit};
 use monday_shared::platform;
 use monday_shared::protocol::supervisor::{Level, Served};
@@ -24,6 +24,7 @@ use crate::session::Session;
 use crate::state::State;
 use crate::view::console::{colour, refuse, tell, warn};
 use crate::view::lines::Lines;
+use crate::view::ready_first::ReadyFirst;
 
 /// Runs a project until it is asked to end, and returns the exit status.
 ///
@@ -109,7 +110,7 @@ fn show(life: &mut Life, args: &RunArgs, plan: &Plan, state: &State) -> Result<(
         Sink::Stderr
     };
     if args.life.output == OutputFormat::Json {
-        return life.report_with(state.hub(), sink, Json);
+        return life.report_with(state.hub(), sink, ReadyFirst::default());
     }
     let names = plan.apps.iter().map(|app| app.name.as_str());
     let colour = match sink {

@@ -2,3 +2,4 @@
 
 pub mod console;
 pub mod lines;
+pub mod ready_first;
