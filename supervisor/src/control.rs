@@ -1,9 +1,12 @@
 //! What the supervisor answers on its own control socket.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use monday_shared::protocol::error::{ErrorKind, RpcError};
-use monday_shared::protocol::supervisor::{Methods, ProjectStatus, Restart, Restarted, Status};
+use monday_shared::protocol::supervisor::{
+    AppStatus, Methods, ProjectStatus, Restart, Restarted, Status,
+};
 
 use crate::state::State;
 use crate::wiring::app::{Apps, Guardian};
@@ -47,17 +50,18 @@ impl Methods for Control {
             .iter()
             .map(|name| self.app(name))
             .collect::<Result<_, _>>()?;
+        let mut restarted = HashMap::new();
         for guardian in guardians {
-            guardian.restart().await?;
+            restarted.insert(guardian.name(), guardian.restart().await?);
         }
-        let status = self.state.status().await;
-        let asked = |name: &String| params.names.contains(name);
+        // The events that tell the same may be still on their way, so the state is what was replied.
+        let apps = self.state.status().await.apps;
+        let asked = apps.into_iter().filter_map(|app| {
+            let state = restarted.get(app.name.as_str())?.clone();
+            Some(AppStatus { state, ..app })
+        });
         Ok(Restarted {
-            apps: status
-                .apps
-                .into_iter()
-                .filter(|app| asked(&app.name))
-                .collect(),
+            apps: asked.collect(),
         })
     }
 }

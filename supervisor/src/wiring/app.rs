@@ -66,11 +66,11 @@ impl Guardian {
         }
     }
 
-    /// Starts the app again.
+    /// Starts the app again, and returns how it is then.
     ///
     /// # Errors
     /// What monday-run replies, or that the app was never started.
-    pub async fn restart(&self) -> Result<(), RpcError> {
+    pub async fn restart(&self) -> Result<RunState, RpcError> {
         let Some(start) = self.start.get() else {
             return Err(RpcError::new(
                 ErrorKind::Busy,
@@ -79,8 +79,15 @@ impl Guardian {
         };
         self.sidecar.wish(Some(start.clone()));
         self.state.app_restarted(&self.app.name);
-        match self.sidecar.call(&Restart {}).await {
-            Ok(_) => Ok(()),
+        let restarted = match self.sidecar.call(&Restart {}).await {
+            // A monday-run that came after the app's end knows nothing to start again.
+            Err(ClientError::Refused(error)) if error.data.kind == ErrorKind::NotFound => {
+                self.sidecar.call(start).await
+            }
+            other => other,
+        };
+        match restarted {
+            Ok(state) => Ok(state),
             Err(ClientError::Refused(error)) => Err(error),
             Err(other) => Err(RpcError::new(ErrorKind::Internal, other.to_string())),
         }
