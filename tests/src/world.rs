@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 use std::ffi::OsString;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -33,6 +35,7 @@ pub struct World {
     user: User,
     private_hosts: bool,
     executables: PathBuf,
+    hosts_file: PathBuf,
 }
 
 impl Default for World {
@@ -61,6 +64,29 @@ impl World {
         self
     }
 
+    /// Whether `/etc/hosts` is its hosts file.
+    #[must_use]
+    pub fn has_private_hosts(&self) -> bool {
+        self.private_hosts
+    }
+
+    /// Takes away the right to write its hosts file; only for a world of an [ordinary](Self::ordinary) user.
+    ///
+    /// # Panics
+    /// If the rights cannot be changed.
+    pub fn lock_hosts(&mut self) {
+        assert_eq!(self.user, User::Ordinary, "nothing is locked for root");
+        let folder = self.path("locked");
+        std::fs::create_dir(&folder).expect("a folder can be made in a temporary one");
+        let file = folder.join("hosts");
+        std::fs::write(&file, FOREIGN_HOSTS).expect("a file can be written there");
+        for (path, mode) in [(&file, 0o444), (&folder, 0o555)] {
+            std::fs::set_permissions(path, Permissions::from_mode(mode))
+                .expect("the rights of a file of our own can be changed");
+        }
+        self.hosts_file = file;
+    }
+
     fn of(user: User) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("mt")
@@ -75,6 +101,7 @@ impl World {
         user.own(folder.path());
         let world = Self {
             executables: reachable_executables(folder.path(), user),
+            hosts_file: folder.path().join("hosts"),
             folder,
             mark,
             user,
@@ -123,7 +150,7 @@ impl World {
     /// Its hosts file.
     #[must_use]
     pub fn hosts_file(&self) -> PathBuf {
-        self.path("hosts")
+        self.hosts_file.clone()
     }
 
     /// What is in its hosts file now.
@@ -268,7 +295,7 @@ impl World {
         );
     }
 
-    /// The sockets and other files that are left in the runtime folder.
+    /// The files (sockets among them) that are left in the runtime folder.
     #[must_use]
     pub fn runtime_files(&self) -> Vec<PathBuf> {
         let mut found = Vec::new();
@@ -292,6 +319,8 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         survivors::end(&self.mark);
+        // What was locked shall not keep the folder from being removed.
+        let _ = std::fs::set_permissions(self.path("locked"), Permissions::from_mode(0o755));
     }
 }
 

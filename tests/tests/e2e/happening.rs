@@ -18,7 +18,9 @@ pub(crate) fn happen(stage: &mut Stage, what: &str) {
             }
         }
         "another program writes the hosts file without our lines" => {
-            stage.world.write("home/hosts", "127.0.0.1\tlocalhost\n# mine\n");
+            stage
+                .world
+                .write("home/hosts", "127.0.0.1\tlocalhost\n# mine\n");
         }
         unknown => panic!("PROTOCOL.md: nobody knows how to make this happen: {unknown}"),
     }

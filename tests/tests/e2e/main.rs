@@ -8,10 +8,13 @@
     reason = "a test fails by panicking, and so do its helpers"
 )]
 
+mod bad_input;
 mod command;
 mod happening;
 mod life;
+mod project;
 mod protocol;
 mod ready;
 mod run_alone;
 mod sidecar;
+mod supervisor;

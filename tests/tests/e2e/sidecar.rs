@@ -61,7 +61,9 @@ pub(crate) fn command_serving(
 ) -> Command {
     let mut command = world.command(name);
     if name == "monday-supervisor" {
-        let config = world.configure("projects: [{name: shop}]\n");
+        let config = world.configure(
+            "projects: [{name: shop, local: [{name: idle, run: {command: exec sleep 1000}}]}]\n",
+        );
         command.args(["run", "shop", "--config"]).arg(config);
     }
     if matches!(name, "monday-supervisor" | "monday-ipalias") {
