@@ -58,9 +58,12 @@ struct Anchor {
 #[derive(Default)]
 pub(super) struct Anchors {
     known: HashMap<String, Anchor>,
+    /// Those of the file that is being read.
+    of_this_file: HashMap<String, Anchor>,
     /// Names that a file declares, or seems to, which could not be read to its end.
     lost: HashSet<String>,
     spent: u64,
+    spent_on_this_file: u64,
 }
 
 /// What an alias stands for.
@@ -88,13 +91,34 @@ impl Anchors {
             node: node.clone(),
             size,
         };
-        self.known.insert(name, anchor);
+        self.of_this_file.insert(name, anchor);
+    }
+
+    /// The file was read: its anchors serve the files that follow.
+    pub(super) fn commit(&mut self) {
+        self.known.extend(self.of_this_file.drain());
+        self.spent += std::mem::take(&mut self.spent_on_this_file);
+    }
+
+    /// The file is read once more.
+    pub(super) fn roll_back(&mut self) {
+        self.of_this_file.clear();
+        self.spent_on_this_file = 0;
+    }
+
+    /// Counts values; true while there are not too many.
+    fn affords(&mut self, values: u64) -> bool {
+        self.spent_on_this_file = self.spent_on_this_file.saturating_add(values);
+        self.spent.saturating_add(self.spent_on_this_file) <= MOST_VALUES
+    }
+
+    fn get(&self, name: &str) -> Option<&Anchor> {
+        self.of_this_file.get(name).or_else(|| self.known.get(name))
     }
 
     /// Takes a value that is written in a file from the budget.
     pub(super) fn spend(&mut self, size: Size, at: Span) -> Result<(), Exhausted> {
-        self.spent = self.spent.saturating_add(size.values);
-        if self.spent <= MOST_VALUES {
+        if self.affords(size.values) {
             return Ok(());
         }
         let message = format!("the configuration has more than {MOST_VALUES} values");
@@ -112,27 +136,26 @@ impl Anchors {
     /// # Errors
     /// The aliases expand to too much.
     pub(super) fn resolve(&mut self, name: &str, at: Span) -> Result<Resolved, Exhausted> {
-        let Some(anchor) = self.known.get(name) else {
+        let Some(anchor) = self.get(name) else {
             let follows = self.lost.contains(name);
             return Ok(Resolved::Unknown(
                 (!follows).then(|| self.unknown(name, at)),
             ));
         };
-        let size = anchor.size;
-        self.spent = self.spent.saturating_add(size.values);
-        if self.spent > MOST_VALUES {
-            let message = format!("the aliases expand to more than {MOST_VALUES} values");
-            let declared = format!("`{name}` is declared here, with {} values", size.values);
-            let problem = Diagnostic::error("alias-bomb", message)
-                .at(at, "this alias goes over the limit")
-                .also(anchor.declared_at, declared)
-                .help("aliases of aliases multiply: share smaller parts");
-            return Err(problem.into());
-        }
+        let (size, declared_at) = (anchor.size, anchor.declared_at);
         let node = Node {
             alias: Some(at),
             ..anchor.node.clone()
         };
+        if !self.affords(size.values) {
+            let message = format!("the aliases expand to more than {MOST_VALUES} values");
+            let declared = format!("`{name}` is declared here, with {} values", size.values);
+            let problem = Diagnostic::error("alias-bomb", message)
+                .at(at, "this alias goes over the limit")
+                .also(declared_at, declared)
+                .help("aliases of aliases multiply: share smaller parts");
+            return Err(problem.into());
+        }
         Ok(Resolved::Known(node, size))
     }
 
@@ -152,14 +175,19 @@ impl Anchors {
             format!("no anchor `{name}` is declared before this alias"),
         )
         .at(at, "not declared up to here");
-        match super::suggest::nearest(name, self.known.keys().map(String::as_str)) {
-            Some(near) => problem
-                .also(self.known[near].declared_at, format!("`{near}` is declared here"))
-                .help(format!("did you mean `*{near}`?")),
-            None => problem.help(format!(
-                "declare it above with `<: &{name} ...`, or in a file that is read earlier: monday.yaml first, then \
-                 monday*.yaml in lexical order"
-            )),
+        let known = self.of_this_file.keys().chain(self.known.keys());
+        let near = super::suggest::nearest(name, known.map(String::as_str));
+        if let Some((near, anchor)) = near.and_then(|near| Some((near, self.get(near)?))) {
+            return problem
+                .also(anchor.declared_at, format!("`{near}` is declared here"))
+                .help(format!("did you mean `*{near}`?"));
         }
+        if name.contains(['*', '/', '.', '?']) {
+            return problem.help("if this is no alias but a pattern: put it in quotes");
+        }
+        problem.help(format!(
+            "declare it above with `<: &{name} ...`, or in a file that is read earlier: monday.yaml first, then \
+             monday*.yaml in lexical order"
+        ))
     }
 }

@@ -6,7 +6,8 @@ use std::rc::Rc;
 
 use super::anchors::{self, Anchors, Exhausted, Resolved, Size};
 use super::duplicates::{self, Level};
-use super::events::{Event, Events, Properties};
+use super::events::{Event, Events, Properties, SyntaxError};
+use super::lenient::Lenient;
 use super::merge;
 use super::problems::Problems;
 use super::syntax;
@@ -49,27 +50,53 @@ pub(super) fn file(
     problems: &mut Problems,
 ) -> Result<Composed, Exhausted> {
     let source = sources.file(id);
+    let mut lenient = Lenient::new(source);
+    loop {
+        let found_before = problems.len();
+        let error = match document(id, &lenient, anchors, problems)? {
+            Ok(composed) => {
+                anchors.commit();
+                return Ok(composed);
+            }
+            Err(error) => error,
+        };
+        if lenient.repair(&error.info, error.byte) {
+            // Read it again as if for the first time.
+            anchors.roll_back();
+            problems.truncate(found_before);
+        } else {
+            anchors.commit();
+            anchors.lose(&source.text);
+            problems.push(syntax::explain(&error, lenient.open_quote(), source));
+            return Ok(Composed::Broken);
+        }
+    }
+}
+
+/// Reads the first document of a file.
+fn document(
+    id: FileId,
+    lenient: &Lenient,
+    anchors: &mut Anchors,
+    problems: &mut Problems,
+) -> Result<Result<Composed, SyntaxError>, Exhausted> {
     let mut composer = Composer {
         anchors,
         problems,
         stack: Vec::new(),
         root: None,
     };
-    let mut events = Events::new(id, source);
+    let mut events = Events::new(id, lenient);
     while let Some(event) = events.next() {
         match event {
             Ok((Event::DocumentEnd, _)) => break,
             Ok((event, span)) => composer.take(event, span)?,
-            Err(error) => {
-                composer.problems.push(syntax::explain(&error, source));
-                composer.anchors.lose(&source.text);
-                return Ok(Composed::Broken);
-            }
+            Err(error) => return Ok(Err(error)),
         }
     }
     let content = composer.finish();
     second_document(&mut events, problems);
-    Ok(content)
+    Ok(Ok(content))
 }
 
 /// Warns of a second document with something in it.
@@ -279,10 +306,10 @@ impl Composer<'_> {
     }
 
     /// Puts a finished value where it belongs.
-    fn done(&mut self, done: Done, anchor: Option<String>) {
+    fn done(&mut self, done: Done, anchor: Option<(String, Span)>) {
         let Done { node, size, scalar } = done;
-        if let Some(name) = anchor {
-            self.anchors.declare(name, node.span, &node, size);
+        if let Some((name, declared_at)) = anchor {
+            self.anchors.declare(name, declared_at, &node, size);
         }
         let Some(frame) = self.stack.last_mut() else {
             self.root = Some(node);

@@ -3,10 +3,13 @@
 //! The parser forgets anchors at the end of a file and stops at an alias that it does not know; our anchors go on from
 //! file to file. So an alias and an anchor are told by name here, known or not, and [`super::anchors`] decides.
 
+use std::ops::Range;
+
 use saphyr_parser::{
     Event as Raw, Marker, Parser, ScalarStyle, ScanError, Span as RawSpan, StrInput, Tag,
 };
 
+use super::lenient::Lenient;
 use crate::diagnostic::source::offset;
 use crate::diagnostic::{FileId, SourceFile, Span};
 
@@ -45,8 +48,8 @@ pub(super) enum Event {
 /// What may stand before a value.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Properties {
-    /// The name of its anchor.
-    pub(super) anchor: Option<String>,
+    /// The name of its anchor, and where that is written.
+    pub(super) anchor: Option<(String, Span)>,
     /// Its tag, such as `!!str`.
     pub(super) tag: Option<String>,
 }
@@ -56,25 +59,29 @@ pub(super) struct Properties {
 pub(super) struct SyntaxError {
     /// What the parser says.
     pub(super) info: String,
-    /// Where.
+    /// Where in the file.
     pub(super) span: Span,
+    /// Where in the text that was read.
+    pub(super) byte: usize,
 }
 
 /// The events of one file, one after the other.
 pub(super) struct Events<'a> {
     parser: Parser<'a, StrInput<'a>>,
     file: FileId,
-    source: &'a SourceFile,
+    lenient: &'a Lenient<'a>,
     cursor: Cursor,
 }
 
+/// Bytes of the text that is read; [`Lenient::original`] leads from there to the file.
+type Bytes = Range<usize>;
+
 impl<'a> Events<'a> {
-    pub(super) fn new(file: FileId, source: &'a SourceFile) -> Self {
-        // Its columns then count from 0 at the first character that is one.
+    pub(super) fn new(file: FileId, lenient: &'a Lenient<'a>) -> Self {
         Self {
-            parser: Parser::new_from_str(&source.text),
+            parser: Parser::new_from_str(&lenient.source().text),
             file,
-            source,
+            lenient,
             cursor: Cursor::default(),
         }
     }
@@ -86,55 +93,56 @@ impl<'a> Events<'a> {
                 Ok(event) => event,
                 Err(error) => return Some(self.recover(&error)),
             };
-            let span = self.span(span);
-            let (event, span) = match raw {
+            let bytes = self.bytes(span);
+            let (event, bytes) = match raw {
                 Raw::Nothing | Raw::StreamStart => continue,
                 Raw::StreamEnd => return None,
-                Raw::DocumentStart(_) => (Event::DocumentStart, span),
-                Raw::DocumentEnd => (Event::DocumentEnd, span),
-                Raw::Alias(_) => (Event::Alias(name(self.text(span))), span),
-                Raw::SequenceEnd => (Event::ListEnd, span),
-                Raw::MappingEnd => (Event::MapEnd, span),
+                Raw::DocumentStart(_) => (Event::DocumentStart, bytes),
+                Raw::DocumentEnd => (Event::DocumentEnd, bytes),
+                Raw::Alias(_) => (Event::Alias(name(&self.text()[bytes.start..])), bytes),
+                Raw::SequenceEnd => (Event::ListEnd, bytes),
+                Raw::MappingEnd => (Event::MapEnd, bytes),
                 Raw::SequenceStart(anchor, tag) => {
-                    let (properties, span) = self.properties(span, anchor, tag.as_deref());
-                    (Event::ListStart(properties), span)
+                    let (properties, bytes) = self.properties(bytes, anchor, tag.as_deref());
+                    (Event::ListStart(properties), bytes)
                 }
                 Raw::MappingStart(anchor, tag) => {
-                    let (properties, span) = self.properties(span, anchor, tag.as_deref());
-                    (Event::MapStart(properties), span)
+                    let (properties, bytes) = self.properties(bytes, anchor, tag.as_deref());
+                    (Event::MapStart(properties), bytes)
                 }
                 Raw::Scalar(text, style, anchor, tag) => {
-                    let (properties, span) = self.properties(span, anchor, tag.as_deref());
-                    let span = self.on_the_dash(self.without_what_follows(span, style));
+                    let (properties, bytes) = self.properties(bytes, anchor, tag.as_deref());
+                    let bytes = self.on_the_dash(self.without_what_follows(bytes, style));
                     let event = Event::Scalar {
                         text: text.into_owned(),
                         plain: style == ScalarStyle::Plain,
                         properties,
                     };
-                    (event, span)
+                    (event, bytes)
                 }
             };
-            return Some(Ok((event, span)));
+            return Some(Ok((event, self.span(&bytes))));
         }
     }
 
     /// An alias to an anchor of an earlier file, or of none, is an alias; anything else is an error.
     fn recover(&mut self, error: &ScanError) -> Result<(Event, Span), SyntaxError> {
         let start = self.byte(*error.marker());
-        let rest = &self.source.text[start..];
+        let rest = &self.text()[start..];
         if error.info().contains(UNKNOWN_ANCHOR) && rest.starts_with('*') {
             let name = name(rest);
             let end = start + 1 + name.len();
-            return Ok((Event::Alias(name), self.bytes(start, end)));
+            return Ok((Event::Alias(name), self.span(&(start..end))));
         }
         Err(SyntaxError {
             info: error.info().to_owned(),
-            span: self.bytes(start, start),
+            span: self.span(&(start..start)),
+            byte: start,
         })
     }
 
     /// The anchor and tag before a value, and where the value itself is.
-    fn properties(&self, span: Span, anchor: usize, tag: Option<&Tag>) -> (Properties, Span) {
+    fn properties(&self, bytes: Bytes, anchor: usize, tag: Option<&Tag>) -> (Properties, Bytes) {
         let mut properties = Properties {
             anchor: None,
             tag: tag.map(|tag| {
@@ -146,87 +154,83 @@ impl<'a> Events<'a> {
             }),
         };
         if anchor == 0 && tag.is_none() {
-            return (properties, span);
+            return (properties, bytes);
         }
         // At most one of each, in any order, with blanks, comments and line ends between them.
-        let mut rest = &self.source.text[span.start as usize..];
+        let text = self.text();
+        let mut rest = &text[bytes.start..];
         loop {
             rest = skip_space(rest);
             if rest.starts_with('&') && properties.anchor.is_none() {
                 let anchor = name(rest);
-                rest = &rest[1 + anchor.len()..];
-                properties.anchor = Some(anchor);
+                let start = text.len() - rest.len();
+                let end = start + 1 + anchor.len();
+                rest = &text[end..];
+                properties.anchor = Some((anchor, self.span(&(start..end))));
             } else if rest.starts_with('!') {
                 rest = &rest[rest.find(char::is_whitespace).unwrap_or(rest.len())..];
             } else {
                 break;
             }
         }
-        let start = offset(self.source.text.len() - rest.len());
+        let start = text.len() - rest.len();
         // An empty value has nothing behind its anchor: then the anchor is what can be shown.
-        let value = if start < span.end {
-            Span { start, ..span }
+        let start = if start < bytes.end {
+            start
         } else {
-            span
+            bytes.start
         };
-        (properties, value)
+        (properties, start..bytes.end)
     }
 
     /// An item that is nothing is shown at its dash: there is nothing else to see of it.
-    fn on_the_dash(&self, span: Span) -> Span {
-        let before = &self.source.text[..span.start as usize];
-        if span.start == span.end && before.ends_with('-') {
-            return Span {
-                start: span.start - 1,
-                ..span
-            };
+    fn on_the_dash(&self, bytes: Bytes) -> Bytes {
+        if bytes.is_empty() && self.text()[..bytes.start].ends_with('-') {
+            return bytes.start - 1..bytes.end;
         }
-        span
+        bytes
     }
 
     /// The parser counts blanks and a comment behind a closing quote to the scalar.
-    fn without_what_follows(&self, span: Span, style: ScalarStyle) -> Span {
-        let text = self.text(span);
-        let mut chars = text.char_indices().skip(1).peekable();
+    fn without_what_follows(&self, bytes: Bytes, style: ScalarStyle) -> Bytes {
+        let mut chars = self.text()[bytes.clone()].char_indices().skip(1).peekable();
         while let Some((at, c)) = chars.next() {
             let next_is_quote = chars.peek().is_some_and(|&(_, next)| next == '\'');
             match (style, c) {
                 (ScalarStyle::SingleQuoted, '\'') if next_is_quote => drop(chars.next()),
                 (ScalarStyle::DoubleQuoted, '\\') => drop(chars.next()),
                 (ScalarStyle::SingleQuoted, '\'') | (ScalarStyle::DoubleQuoted, '"') => {
-                    let end = span.start + offset(at + 1);
-                    return Span { end, ..span };
+                    return bytes.start..bytes.start + at + 1;
                 }
                 (ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted, _) => {}
                 _ => break,
             }
         }
-        span
+        bytes
     }
 
-    fn text(&self, span: Span) -> &'a str {
-        self.source
-            .text
-            .get(span.start as usize..)
-            .unwrap_or_default()
+    fn text(&self) -> &'a str {
+        &self.lenient.source().text
     }
 
-    fn span(&mut self, raw: RawSpan) -> Span {
+    fn bytes(&mut self, raw: RawSpan) -> Bytes {
         let start = self.byte(raw.start);
         let end = self.byte(raw.end).max(start);
-        self.bytes(start, end)
-    }
-
-    fn bytes(&self, start: usize, end: usize) -> Span {
-        Span {
-            file: self.file,
-            start: offset(start),
-            end: offset(end),
-        }
+        start..end
     }
 
     fn byte(&mut self, marker: Marker) -> usize {
-        self.cursor.seek(self.source, marker.line(), marker.col())
+        let source = self.lenient.source();
+        self.cursor.seek(source, marker.line(), marker.col())
+    }
+
+    fn span(&self, bytes: &Bytes) -> Span {
+        let start = self.lenient.original(bytes.start);
+        Span {
+            file: self.file,
+            start: offset(start),
+            end: offset(self.lenient.original(bytes.end).max(start)),
+        }
     }
 }
 
@@ -296,7 +300,8 @@ mod tests {
     fn events(text: &str) -> Result<Vec<(Event, String)>, SyntaxError> {
         let mut sources = Sources::default();
         let file = sources.add(SourceFile::new("monday.yaml", text));
-        let mut events = Events::new(file, sources.file(file));
+        let lenient = Lenient::new(sources.file(file));
+        let mut events = Events::new(file, &lenient);
         let mut all = Vec::new();
         while let Some(event) = events.next() {
             let (event, span) = event?;
@@ -355,7 +360,7 @@ mod tests {
                 Event::Scalar { properties, .. }
                 | Event::ListStart(properties)
                 | Event::MapStart(properties) => {
-                    Some((properties.anchor.as_deref()?, shown.as_str()))
+                    Some((properties.anchor.as_ref()?.0.as_str(), shown.as_str()))
                 }
                 _ => None,
             })

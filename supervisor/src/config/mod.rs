@@ -20,6 +20,7 @@ mod events;
 mod expand;
 mod keys;
 mod leftover;
+mod lenient;
 mod loaded;
 mod merge;
 pub mod model;

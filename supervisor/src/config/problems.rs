@@ -30,6 +30,16 @@ impl Problems {
         self.found.push((None, problem));
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.found.len()
+    }
+
+    /// Forgets all but the first so many.
+    pub(super) fn truncate(&mut self, len: usize) {
+        self.found.truncate(len);
+    }
+
     /// Whether there are so many that it is no use to look for more.
     pub(super) fn is_full(&self) -> bool {
         self.found.len() >= MOST

@@ -117,7 +117,7 @@ impl Diagnostic {
 pub struct Report {
     /// The texts that the diagnostics point into.
     pub sources: Arc<Sources>,
-    /// In the order in which they were found.
+    /// Warnings, then errors, so that the latter are what a terminal shows last; both in the order of the files.
     pub diagnostics: Vec<Diagnostic>,
 }
 
@@ -132,6 +132,10 @@ impl Report {
                 diagnostic.primary.as_ref().map(|label| label.span),
                 diagnostic.message.clone(),
             ))
+        });
+        diagnostics.sort_by_key(|diagnostic| {
+            let start = diagnostic.primary.as_ref().map(|label| label.span);
+            (diagnostic.severity, start.is_none(), start)
         });
         Self {
             sources,

@@ -13,9 +13,6 @@ const CONTEXT_LINES: usize = 1;
 /// A line longer than this is generated; an excerpt of it would fill the screen, so only its position is told.
 const LONGEST_LINE_BYTES: usize = 4096;
 
-/// A label over more lines than this marks its first line only.
-const MARKED_LINES: usize = 4;
-
 /// How to render.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Style {
@@ -116,14 +113,12 @@ fn excerpts<'a>(diagnostic: &'a Diagnostic, sources: &'a Sources) -> Vec<Excerpt
 impl<'a> Excerpt<'a> {
     fn add_to(self, group: Group<'a>) -> Group<'a> {
         let path = self.source.path.display().to_string();
-        let lines = |label: &Label| {
-            let first = self.source.position(label.span.start).line;
-            let last = self.source.position(label.span.end).line;
-            (first, last.min(first + MARKED_LINES))
-        };
-        let all = || self.labels.iter().map(|(label, _)| lines(label));
-        let first = all().map(|(first, _)| first).min().unwrap_or(1);
-        let last = all().map(|(_, last)| last).max().unwrap_or(1);
+        let lines = self
+            .labels
+            .iter()
+            .map(|(label, _)| self.source.position(label.span.start).line);
+        let first = lines.clone().min().unwrap_or(1);
+        let last = lines.max().unwrap_or(1);
         let from = first.saturating_sub(CONTEXT_LINES).max(1);
         let window = self.source.lines(from, last);
         if window.lines().any(|line| line.len() > LONGEST_LINE_BYTES) {
@@ -134,7 +129,7 @@ impl<'a> Excerpt<'a> {
             .path(path)
             .line_start(from)
             .annotations(self.labels.into_iter().map(|(label, kind)| {
-                kind.span(marked(self.source, window, base, label.span))
+                kind.span(marked(window, base, label.span))
                     .label((!label.text.is_empty()).then_some(label.text.as_str()))
             }));
         group.element(snippet)
@@ -152,26 +147,22 @@ impl<'a> Excerpt<'a> {
     }
 }
 
-/// The bytes of a window that a span marks: at least one character where there is one, and not past the first line
-/// of something long.
-fn marked(source: &SourceFile, window: &str, base: usize, span: Span) -> Range<usize> {
+/// The bytes of a window that a span marks: at least one character where there is one, and nothing past its first line.
+/// What is wrong with a whole map or list is seen where it begins.
+fn marked(window: &str, base: usize, span: Span) -> Range<usize> {
     let limit = window.len();
     let start = (span.start as usize).saturating_sub(base).min(limit);
-    let mut end = (span.end as usize).saturating_sub(base).clamp(start, limit);
     let rest = &window[start..];
     let first_line = rest.find(['\n', '\r']).unwrap_or(rest.len());
-    if source.position(span.end).line > source.position(span.start).line + MARKED_LINES {
-        end = start + first_line;
-    }
-    if end == start {
-        end = start
-            + rest
-                .chars()
-                .next()
-                .filter(|_| first_line > 0)
-                .map_or(0, char::len_utf8);
-    }
-    start..end
+    let end = (span.end as usize)
+        .saturating_sub(base)
+        .clamp(start, start + first_line);
+    let one = rest
+        .chars()
+        .next()
+        .filter(|_| first_line > 0)
+        .map_or(0, char::len_utf8);
+    start..end.max(start + one)
 }
 
 #[cfg(test)]

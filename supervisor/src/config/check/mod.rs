@@ -122,11 +122,13 @@ impl Checker<'_> {
     fn missing(&mut self, place: &Place, key: &str, message: impl Into<String>, help: &str) {
         if !place.key(key).complete {
             let problem = Diagnostic::error("missing-key", message);
-            self.note(
-                place
-                    .point(problem, format!("`{key}` is missing here"))
-                    .help(help),
-            );
+            // The key of a map says better than its first line which map is meant.
+            let place = Place {
+                on_key: true,
+                ..place.clone()
+            };
+            let problem = place.point(problem, format!("`{key}` is missing here"));
+            self.note(problem.help(help));
         } else if matches!(place.key(key).node.content, super::tree::Content::Null) {
             let problem = Diagnostic::error("missing-key", message);
             self.note(

@@ -186,7 +186,7 @@ fn all_mistakes_are_found_in_one_pass() {
         "E bad-value monday.yaml:9:15 `no name` cannot be a host name",
         "E bad-value monday.yaml:12:11 `type`: `kubernets` is not a type of forward",
         "E bad-value monday.yaml:16:22 `0:1` is not a pair of ports",
-        "E missing-key monday.yaml:16:13 `proxy_hostname` is missing",
+        "E missing-key monday.yaml:16:5 `proxy_hostname` is missing",
         "W unknown-key monday.yaml:17:5 unknown key `monitorng` of a forward",
     ];
     for part in expected {
@@ -249,7 +249,7 @@ fn ports_that_are_none_have_their_position() {
     let (problem, _) = in_values("proxy", "proxy_hostname: h");
     assert_eq!(
         problem,
-        "E missing-key monday.yaml:6:13 a forward has no `ports`"
+        "E missing-key monday.yaml:6:5 a forward has no `ports`"
     );
     let (problem, _) = in_values("proxy", "proxy_hostname: h, ports: [80:http]");
     assert!(problem.contains("`http` is not a number"), "{problem}");
