@@ -1,0 +1,240 @@
+//! The command line.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
+use monday_shared::address_env::variable_name;
+use monday_shared::duration::Span;
+use monday_shared::life::LifeArgs;
+use monday_shared::protocol::tcpproxy::RouteSpec;
+
+use crate::address::{Listen, Target};
+use crate::pipe_pool::CopyPath;
+
+const EXAMPLES: &str = "\
+Addresses:
+  LISTEN  IP:PORT, [IPv6]:PORT, or PORT (on 127.0.0.1); port 0 takes a free one
+  TARGET  HOST:PORT, [IPv6]:PORT, or PORT (on 127.0.0.1); names are resolved at each connection
+
+Examples:
+  monday-tcpproxy 8080=example.com:80
+      relays port 8080 of this machine until Ctrl-C
+  monday-tcpproxy db@0=db.internal:5432 -- sh -c 'psql -h $MONDAY_HOST_DB -p $MONDAY_PORT_DB -l'
+      runs a command that finds the relay's address in MONDAY_ADDR_DB (IP:PORT), MONDAY_HOST_DB and MONDAY_PORT_DB,
+      and exits with the command's status; without a name the first route is ROUTE1, the second ROUTE2
+  monday-tcpproxy --output json 0=3000 | head -n 1 | jq -r '.routes[0].listen'
+      prints the address that was taken
+  monday-tcpproxy --control /tmp/proxy.sock
+      takes its routes from the control socket, with the methods open, close, list and status";
+
+/// Listens on addresses and relays every connection to another address
+///
+/// Both directions are relayed until both sides have ended; a reset on one side is a reset on the other, and so is a
+/// target that refuses. Nothing but this machine can connect, unless another address is written.
+#[derive(Clone, Debug, Parser)]
+#[command(
+    version,
+    after_help = EXAMPLES,
+    override_usage = "monday-tcpproxy [OPTIONS] [NAME@]LISTEN=TARGET... [-- COMMAND...]\n       \
+                      monday-tcpproxy [OPTIONS] --control PATH"
+)]
+pub struct Cli {
+    /// What to relay, for example db@127.0.0.1:0=db.internal:5432
+    #[arg(
+        value_name = "[NAME@]LISTEN=TARGET",
+        required_unless_present = "control",
+        value_parser = read_route
+    )]
+    routes: Vec<RouteArg>,
+
+    /// How long a connection may take to reach its target
+    #[arg(long, value_name = "TIME", default_value = "10s")]
+    connect_timeout: Span,
+
+    /// How long to hold a connection while its target refuses; 0 refuses it at once
+    #[arg(long, value_name = "TIME", default_value = "0")]
+    connect_wait: Span,
+
+    /// How bytes are moved
+    #[arg(long, value_name = "PATH", default_value = "auto", hide = true)]
+    copy_path: CopyPath,
+
+    #[command(flatten)]
+    life: LifeArgs,
+
+    /// Run this with the addresses in its environment, and end with it
+    #[arg(value_name = "COMMAND", last = true)]
+    command: Vec<OsString>,
+}
+
+/// A route of the command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct RouteArg {
+    name: Option<String>,
+    listen: String,
+    target: String,
+}
+
+/// Reads `[NAME@]LISTEN=TARGET`.
+fn read_route(text: &str) -> Result<RouteArg, String> {
+    let (left, target) = text
+        .split_once('=')
+        .ok_or("write [NAME@]LISTEN=TARGET, for example 8080=example.com:80")?;
+    let (name, listen) = match left.split_once('@') {
+        Some(("", _)) => return Err("the name before @ is empty".to_owned()),
+        Some((name, listen)) => (Some(name.to_owned()), listen),
+        None => (None, left),
+    };
+    listen
+        .parse::<Listen>()
+        .map_err(|error| error.to_string())?;
+    target
+        .parse::<Target>()
+        .map_err(|error| error.to_string())?;
+    Ok(RouteArg {
+        name,
+        listen: listen.to_owned(),
+        target: target.to_owned(),
+    })
+}
+
+impl Cli {
+    /// Reads the command line of this process; ends the process if it makes no sense.
+    #[must_use]
+    pub fn parse_or_exit() -> Self {
+        Self::try_read(std::env::args_os()).unwrap_or_else(|error| error.exit())
+    }
+
+    fn try_read(words: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let cli = Self::try_parse_from(words)?;
+        match name_clash(&cli.routes()) {
+            None => Ok(cli),
+            Some(problem) => {
+                Err(<Self as CommandFactory>::command().error(ErrorKind::ArgumentConflict, problem))
+            }
+        }
+    }
+
+    /// The flags of every executable.
+    #[must_use]
+    pub fn life(&self) -> &LifeArgs {
+        &self.life
+    }
+
+    /// How bytes shall be moved.
+    #[must_use]
+    pub fn copy_path(&self) -> CopyPath {
+        self.copy_path
+    }
+
+    /// The routes; those without a name are ROUTE1, ROUTE2, and so on.
+    #[must_use]
+    pub fn routes(&self) -> Vec<RouteSpec> {
+        let mut unnamed = 0;
+        self.routes
+            .iter()
+            .map(|route| {
+                let id = route.name.clone().unwrap_or_else(|| {
+                    unnamed += 1;
+                    format!("ROUTE{unnamed}")
+                });
+                RouteSpec {
+                    connect_timeout: self.connect_timeout,
+                    connect_wait: self.connect_wait,
+                    ..RouteSpec::new(id, &route.listen, &route.target)
+                }
+            })
+            .collect()
+    }
+
+    /// What to run meanwhile.
+    #[must_use]
+    pub fn command(&self) -> &[OsString] {
+        &self.command
+    }
+}
+
+/// Two names that would be the same in the environment of COMMAND.
+fn name_clash(routes: &[RouteSpec]) -> Option<String> {
+    let mut seen = HashMap::new();
+    routes.iter().find_map(|route| {
+        let variable = format!("MONDAY_ADDR_{}", variable_name(&route.id));
+        let other = seen.insert(variable.clone(), &route.id)?;
+        Some(format!(
+            "the routes `{other}` and `{}` would both be {variable}: give them different names",
+            route.id
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_read(line.split_ascii_whitespace().map(OsString::from))
+    }
+
+    #[test]
+    fn routes_and_a_command_are_told_apart() {
+        let cli = read("x db@127.0.0.1:0=db:5432 0=80 [::1]:1=[::1]:2 -- curl a=b").unwrap();
+        let routes: Vec<_> = cli
+            .routes()
+            .into_iter()
+            .map(|route| (route.id, route.listen, route.target))
+            .collect();
+        assert_eq!(
+            routes,
+            [
+                ("db", "127.0.0.1:0", "db:5432"),
+                ("ROUTE1", "0", "80"),
+                ("ROUTE2", "[::1]:1", "[::1]:2"),
+            ]
+            .map(|(id, listen, target)| (id.into(), listen.into(), target.into()))
+        );
+        assert_eq!(cli.command(), ["curl", "a=b"]);
+    }
+
+    #[test]
+    fn times_hold_for_every_route() {
+        let cli = read("x 0=80 1=80 --connect-timeout 250ms --connect-wait 5s").unwrap();
+        for route in cli.routes() {
+            assert_eq!(route.connect_timeout, Span::from_millis(250));
+            assert_eq!(route.connect_wait, Span::from_secs(5));
+        }
+    }
+
+    #[test]
+    fn with_a_control_socket_there_may_be_no_routes() {
+        assert!(read("x --control /tmp/s").unwrap().routes().is_empty());
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_a_usage_error_that_names_it() {
+        for (line, named) in [
+            ("x", "LISTEN=TARGET"),
+            ("x -- true", "LISTEN=TARGET"),
+            ("x 8080", "write [NAME@]LISTEN=TARGET"),
+            ("x @0=80", "the name before @ is empty"),
+            ("x db:80=90", "`db:80` is no IP address to listen on"),
+            ("x 80=db", "`db` has no valid port"),
+            ("x 80=http://db/", "is a URL"),
+            ("x a-b@0=1 a.b@0=2", "would both be MONDAY_ADDR_A_B"),
+            ("x route1@0=1 0=2", "would both be MONDAY_ADDR_ROUTE1"),
+            ("x 0=1 --connect-wait 5", "write a number with a unit"),
+            ("x 0=1 --frobnicate", "--frobnicate"),
+        ] {
+            let error = read(line).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{line}");
+            let text = error.to_string();
+            assert!(text.contains(named), "{line}: {text}");
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        <Cli as CommandFactory>::command().debug_assert();
+    }
+}

@@ -1,0 +1,99 @@
+//! One client, from being accepted to its end: dial the target, then relay.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use monday_shared::protocol::tcpproxy::Event;
+use monday_shared::rpc::hub::Hub;
+use tokio::net::TcpStream;
+
+use crate::address::Target;
+use crate::dial::{DialError, Patience, dial};
+use crate::pipe_pool::PipePool;
+use crate::relay::relay;
+use crate::route::Shared;
+use crate::socket::Socket;
+
+/// What the connections of a route need to know. A route that gets another target gets another one of these;
+/// connections that live keep theirs.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) id: String,
+    pub(crate) target: Target,
+    pub(crate) patience: Patience,
+    pub(crate) shared: Shared,
+    pub(crate) pipes: Arc<PipePool>,
+    pub(crate) hub: Hub<Event>,
+}
+
+/// Serves one client until its end.
+pub(crate) async fn serve(client: TcpStream, peer: SocketAddr, context: Arc<Context>) {
+    let _tracked = context.shared.connections.token();
+    let _active = context.shared.stats.begin();
+    let client = Socket::from(client);
+    let Some(target) = reach_target(&client, &context).await else {
+        client.reset();
+        return;
+    };
+    let target = match target {
+        Ok(target) => Socket::from(target),
+        Err(error) => {
+            // As the target would have done: refused is a reset, not the clean end of an empty stream.
+            client.reset();
+            context.failed(peer, error.to_string());
+            return;
+        }
+    };
+    let Shared { stats, cut, .. } = &context.shared;
+    let outcome = relay(client, target, &context.pipes, &stats.traffic, cut).await;
+    tracing::debug!(route = context.id, client = %peer, %outcome, "connection ended");
+}
+
+/// Dials. `None`: the connection is over before it has begun.
+///
+/// The dial is in a box of its own, which is gone once it is done: it is several times as large as all that a
+/// connection needs from then on.
+async fn reach_target(client: &Socket, context: &Context) -> Option<Result<TcpStream, DialError>> {
+    let dial = Box::pin(dial(&context.target, context.patience));
+    tokio::select! {
+        dialled = dial => Some(dialled),
+        () = context.shared.cut.cancelled() => None,
+        () = client.failed() => None,
+    }
+}
+
+impl Context {
+    /// Notes that the listener cannot accept for now.
+    pub(crate) fn cannot_accept(&self, error: &io::Error) {
+        let error = error.to_string();
+        if self
+            .shared
+            .stats
+            .note_failure(error.clone(), Instant::now())
+        {
+            self.hub.publish(Event::AcceptFailed {
+                id: self.id.clone(),
+                error,
+            });
+        }
+    }
+
+    fn failed(&self, client: SocketAddr, error: String) {
+        self.shared.stats.failed.fetch_add(1, Ordering::Relaxed);
+        tracing::debug!(route = self.id, %client, error, "connection failed");
+        if self
+            .shared
+            .stats
+            .note_failure(error.clone(), Instant::now())
+        {
+            self.hub.publish(Event::DialFailed {
+                id: self.id.clone(),
+                client: client.to_string(),
+                error,
+            });
+        }
+    }
+}

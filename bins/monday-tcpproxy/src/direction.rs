@@ -1,0 +1,326 @@
+//! One direction of a relayed connection: from a source socket to a sink socket.
+//!
+//! A direction starts with the thread's scratch buffer: read, write, own nothing. When two reads in a row were large
+//! it moves bulk data, and where the system can, it does so through a borrowed pipe: fill the pipe when it is empty,
+//! then drain it fully, then fill again. The pipe goes back to its pool as soon as the source has nothing to read.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+
+use crate::pipe_pool::{CopyPath, Lent, PipePool};
+use crate::scratch;
+use crate::socket::Socket;
+
+/// A read of at least this many bytes is a large one. Half of the largest segment on loopback.
+const LARGE_READ_BYTES: usize = 32 * 1024;
+
+/// This many large reads in a row make a bulk transfer: one alone is just a large message.
+const LARGE_READS_OF_BULK: u8 = 2;
+
+/// This many small fills in a row end a bulk transfer.
+const SMALL_FILLS_OF_TRICKLE: u8 = 4;
+
+/// How many times a direction reads before it lets other connections of its thread have a turn. At 256 KiB each that
+/// is some 2 MiB, about a millisecond.
+const READS_A_TURN: u32 = 8;
+
+/// How a direction ended.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// The source said that it has nothing more; all of it is written and the sink has been told.
+    Complete,
+    /// The source failed, usually because its peer reset the connection.
+    SourceFailed(io::Error),
+    /// The sink failed, usually because its peer is gone; some bytes of the source were not delivered.
+    SinkFailed(io::Error),
+}
+
+/// What was read and not yet written.
+#[derive(Debug)]
+enum Held {
+    Nothing,
+    Bytes { bytes: Box<[u8]>, written: usize },
+    Pipe { pipe: Lent, len: usize },
+}
+
+/// The state of one direction. While nothing is on its way it owns nothing.
+#[derive(Debug)]
+pub(crate) struct Direction {
+    held: Held,
+    at_end: bool,
+    bulk: bool,
+    /// Large reads in a row, or, in a bulk transfer, small ones.
+    streak: u8,
+}
+
+/// What all directions of a kind use.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Means<'a> {
+    pub(crate) pipes: &'a Arc<PipePool>,
+    /// Counts the bytes that were written to the sink.
+    pub(crate) relayed: &'a AtomicU64,
+}
+
+/// What one read brought.
+enum Read {
+    Some,
+    End,
+    Nothing,
+}
+
+impl Direction {
+    pub(crate) fn new(pipes: &PipePool) -> Self {
+        Self {
+            held: Held::Nothing,
+            at_end: false,
+            bulk: pipes.path() == CopyPath::Splice,
+            streak: 0,
+        }
+    }
+
+    /// Moves bytes until there is nothing to do, or until it is others' turn.
+    pub(crate) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        source: &Socket,
+        sink: &Socket,
+        means: Means<'_>,
+    ) -> Poll<End> {
+        let mut reads_left = READS_A_TURN;
+        loop {
+            match self.write_held(sink, means.relayed) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    match sink.poll_writable(cx) {
+                        Poll::Ready(Ok(())) => continue,
+                        Poll::Ready(Err(error)) => return Poll::Ready(End::SinkFailed(error)),
+                        Poll::Pending => return Poll::Pending,
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Poll::Ready(End::SinkFailed(error)),
+            }
+            if self.at_end {
+                return Poll::Ready(match sink.shutdown_write() {
+                    Ok(()) => End::Complete,
+                    Err(error) => End::SinkFailed(error),
+                });
+            }
+            if reads_left == 0 {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            reads_left -= 1;
+            match self.read(source, sink, means) {
+                Ok(Read::Some) => {}
+                Ok(Read::End) => self.at_end = true,
+                Ok(Read::Nothing) => match source.poll_readable(cx) {
+                    Poll::Ready(Ok(())) => {}
+                    Poll::Ready(Err(error)) => return Poll::Ready(End::SourceFailed(error)),
+                    Poll::Pending => return Poll::Pending,
+                },
+                Err(end) => return Poll::Ready(end),
+            }
+        }
+    }
+
+    /// Writes what is held until nothing is.
+    fn write_held(&mut self, sink: &Socket, relayed: &AtomicU64) -> io::Result<()> {
+        loop {
+            let (written, left) = match &mut self.held {
+                Held::Nothing => return Ok(()),
+                Held::Bytes { bytes, written } => {
+                    let now = sink.try_write(&bytes[*written..])?;
+                    *written += now;
+                    (now, bytes.len() - *written)
+                }
+                Held::Pipe { pipe, len } => {
+                    let now = sink.try_drain(pipe.pipe(), *len)?;
+                    *len = len.saturating_sub(now);
+                    (now, *len)
+                }
+            };
+            if written == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            count(relayed, written);
+            if left == 0
+                && let Held::Pipe { pipe, .. } = std::mem::replace(&mut self.held, Held::Nothing)
+            {
+                pipe.give_back();
+            }
+        }
+    }
+
+    /// Reads once, into a pipe or through the scratch buffer.
+    fn read(&mut self, source: &Socket, sink: &Socket, means: Means<'_>) -> Result<Read, End> {
+        if self.bulk
+            && let Some(pipe) = means.pipes.take()
+        {
+            return self.fill(pipe, source, means);
+        }
+        scratch::with(|buffer| self.copy(buffer, source, sink, means))
+    }
+
+    fn fill(&mut self, pipe: Lent, source: &Socket, means: Means<'_>) -> Result<Read, End> {
+        match source.try_fill(pipe.pipe()) {
+            Ok(0) => {
+                pipe.give_back();
+                Ok(Read::End)
+            }
+            Ok(len) => {
+                self.held = Held::Pipe { pipe, len };
+                self.note_fill(len, means.pipes.path());
+                Ok(Read::Some)
+            }
+            Err(error) => {
+                pipe.give_back();
+                match error.kind() {
+                    io::ErrorKind::WouldBlock => Ok(Read::Nothing),
+                    io::ErrorKind::Interrupted => Ok(Read::Some),
+                    // What splice(2) says about files that it does not know how to splice.
+                    io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported => {
+                        tracing::warn!(%error, "this system cannot splice sockets, copying instead");
+                        means.pipes.give_up();
+                        Ok(Read::Some)
+                    }
+                    _ => Err(End::SourceFailed(error)),
+                }
+            }
+        }
+    }
+
+    fn copy(
+        &mut self,
+        buffer: &mut [u8],
+        source: &Socket,
+        sink: &Socket,
+        means: Means<'_>,
+    ) -> Result<Read, End> {
+        let len = match source.try_read(buffer) {
+            Ok(0) => return Ok(Read::End),
+            Ok(len) => len,
+            Err(error) => {
+                return match error.kind() {
+                    io::ErrorKind::WouldBlock => Ok(Read::Nothing),
+                    io::ErrorKind::Interrupted => Ok(Read::Some),
+                    _ => Err(End::SourceFailed(error)),
+                };
+            }
+        };
+        self.note_read(len, means.pipes.path());
+        let mut written = 0;
+        while written < len {
+            match sink.try_write(&buffer[written..len]) {
+                Ok(now) => written += now,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    count(means.relayed, written);
+                    return Err(End::SinkFailed(error));
+                }
+            }
+        }
+        count(means.relayed, written);
+        if written < len {
+            self.held = Held::Bytes {
+                bytes: buffer[written..len].into(),
+                written: 0,
+            };
+        }
+        Ok(Read::Some)
+    }
+}
+
+/// What the sizes of reads and fills say about the transfer.
+impl Direction {
+    fn note_read(&mut self, len: usize, path: CopyPath) {
+        if len < LARGE_READ_BYTES {
+            self.bulk = path == CopyPath::Splice;
+            self.streak = 0;
+            return;
+        }
+        self.streak = self.streak.saturating_add(1);
+        if self.streak >= LARGE_READS_OF_BULK {
+            self.bulk = true;
+            self.streak = 0;
+        }
+    }
+
+    fn note_fill(&mut self, len: usize, path: CopyPath) {
+        if len >= LARGE_READ_BYTES {
+            self.streak = 0;
+            return;
+        }
+        self.streak = self.streak.saturating_add(1);
+        if self.streak >= SMALL_FILLS_OF_TRICKLE {
+            self.bulk = path == CopyPath::Splice;
+            self.streak = 0;
+        }
+    }
+}
+
+fn count(counter: &AtomicU64, bytes: usize) {
+    counter.fetch_add(bytes as u64, Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn direction(path: CopyPath) -> Direction {
+        Direction::new(&PipePool::new(path))
+    }
+
+    #[test]
+    fn one_large_read_is_a_message_and_two_in_a_row_are_a_bulk_transfer() {
+        let mut direction = direction(CopyPath::Auto);
+        for (len, bulk) in [
+            (LARGE_READ_BYTES, false),
+            (1, false),
+            (LARGE_READ_BYTES, false),
+            (LARGE_READ_BYTES, true),
+            (LARGE_READ_BYTES, true),
+            (1, false),
+        ] {
+            direction.note_read(len, CopyPath::Auto);
+            assert_eq!(direction.bulk, bulk);
+        }
+    }
+
+    #[test]
+    fn a_bulk_transfer_ends_when_its_fills_stay_small() {
+        let mut direction = direction(CopyPath::Auto);
+        direction.bulk = true;
+        for (len, bulk) in [
+            (1, true),
+            (1, true),
+            (1, true),
+            (LARGE_READ_BYTES, true),
+            (1, true),
+            (1, true),
+            (1, true),
+            (1, false),
+        ] {
+            direction.note_fill(len, CopyPath::Auto);
+            assert_eq!(direction.bulk, bulk);
+        }
+    }
+
+    #[test]
+    fn whoever_wants_only_pipes_never_leaves_them() {
+        let mut direction = direction(CopyPath::Splice);
+        for _ in 0..10 {
+            direction.note_fill(1, CopyPath::Splice);
+            direction.note_read(1, CopyPath::Splice);
+            assert!(direction.bulk);
+        }
+    }
+
+    #[test]
+    fn an_idle_direction_is_small_and_owns_nothing() {
+        assert!(size_of::<Direction>() <= 64);
+    }
+}

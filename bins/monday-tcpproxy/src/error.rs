@@ -1,0 +1,63 @@
+//! What can go wrong besides single connections.
+
+use monday_shared::life::{Failure, LifeError, exit};
+use monday_shared::protocol::error::{ErrorKind, RpcError};
+
+use crate::address::AddressError;
+use crate::plan::Conflict;
+
+/// Why routes cannot be opened, or the executable cannot do its job.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The address of a route makes no sense.
+    #[error("route `{id}`: {source}")]
+    Address {
+        /// The route.
+        id: String,
+        /// What is wrong with it.
+        source: AddressError,
+    },
+    /// A route has no id.
+    #[error("a route has an empty id: every route needs an id of its own")]
+    EmptyId,
+    /// The routes contradict each other.
+    #[error(transparent)]
+    Conflict(#[from] Conflict),
+    /// An address cannot be listened on.
+    #[error("{0}")]
+    Listen(RpcError),
+    /// Everything is about to end.
+    #[error("monday-tcpproxy is about to end and opens no routes any more")]
+    Ending,
+    /// No thread could be started.
+    #[error("cannot start the threads that relay: {0}")]
+    Threads(#[source] std::io::Error),
+    /// The common life failed.
+    #[error(transparent)]
+    Life(#[from] LifeError),
+}
+
+impl Failure for Error {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Address { .. } | Self::EmptyId | Self::Conflict(_) => exit::USAGE,
+            Self::Listen(_) | Self::Ending | Self::Threads(_) => exit::FAILED,
+            Self::Life(life) => life.exit_code(),
+        }
+    }
+}
+
+impl From<Error> for RpcError {
+    fn from(error: Error) -> Self {
+        let kind = match &error {
+            Error::Listen(refused) => return refused.clone(),
+            Error::Address { .. } | Error::EmptyId | Error::Conflict(Conflict::Id { .. }) => {
+                ErrorKind::InvalidParams
+            }
+            Error::Conflict(Conflict::Address { .. }) => ErrorKind::Conflict,
+            Error::Ending => ErrorKind::ShuttingDown,
+            Error::Threads(_) | Error::Life(_) => ErrorKind::Os,
+        };
+        Self::new(kind, error.to_string())
+    }
+}

@@ -1,0 +1,47 @@
+//! Listens on addresses and relays every connection to another address.
+//!
+//! Where a byte goes:
+//!
+//! ```text
+//! client ─> listener ─> connection ─> dial ─> target
+//!                            │
+//!                          relay ─┬─ direction (up)   ─┬─ scratch    one buffer per thread, while little is moved
+//!                                 └─ direction (down) ─┴─ pipe_pool  splice(2), while much is
+//! ```
+//!
+//! - **A connection owns two sockets and little else.** It reads into a buffer that all connections of its thread
+//!   [share](scratch); only what cannot be written at once is kept. A [`direction`] that moves bulk data borrows a pipe
+//!   and lets the kernel move the pages.
+//! - **How one side ends is how the other is ended** ([`relay`]): half-close for half-close, reset for reset, and a
+//!   target that refuses is a reset as well.
+//! - **A listener never ends by itself** ([`listener`]), and a connection that fails concerns nobody else.
+//! - **Connections stay on the thread** that took them ([`workers`]).
+//!
+//! Above that, a [`route`] is a wish and what came of it. [`table`] is the task that owns the routes; what it takes to
+//! open a batch of them, all or none, is decided by [`plan`] before anything is touched. [`service`] is the control
+//! protocol over its handle, [`run`](run::run) the life of the executable.
+
+pub mod address;
+pub mod cli;
+mod connection;
+mod dial;
+mod direction;
+pub mod error;
+mod failures;
+mod limits;
+mod listener;
+mod pipe_pool;
+mod plan;
+mod platform;
+mod relay;
+mod route;
+pub mod run;
+mod scratch;
+pub mod service;
+mod socket;
+mod stats;
+pub mod table;
+pub mod workers;
+
+pub use pipe_pool::CopyPath;
+pub use plan::Conflict;

@@ -1,0 +1,170 @@
+//! One listening socket and the task that accepts on it. Whatever goes wrong with a connection, the listener goes on.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use monday_shared::backoff::{Backoff, Policy};
+use socket2::{Domain, Socket, Type};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::address::is_local;
+use crate::connection::{Context, serve};
+use crate::platform;
+use crate::workers::Worker;
+
+/// How many clients may wait to be accepted; the kernel lowers it to its own limit (net.core.somaxconn, 4096).
+const BACKLOG: i32 = 4096;
+
+/// How to go on after a failed accept: the usual reason is that there are no file descriptors left, and connections end
+/// at any moment. Clients wait in the queue meanwhile.
+const ACCEPT_AGAIN: Policy = Policy {
+    first: Duration::from_millis(50),
+    longest: Duration::from_secs(1),
+    healthy_after: Duration::MAX,
+};
+
+/// A socket that has its address, but refuses clients until it listens.
+#[derive(Debug)]
+pub(crate) struct Bound {
+    socket: Socket,
+}
+
+impl Bound {
+    /// Takes an address; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// What bind(2) says.
+    pub(crate) fn bind(address: SocketAddr) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+        socket.set_nonblocking(true)?;
+        // Connections in TIME-WAIT must not keep a restarted proxy from its port. Never SO_REUSEPORT: two processes
+        // would share a port without knowing of each other, and clients would reach either.
+        socket.set_reuse_address(true)?;
+        if address.is_ipv6() {
+            // [::]:80 says IPv6. Whoever wants both says so.
+            socket.set_only_v6(true)?;
+        }
+        // Accepted sockets inherit both. A relay must not hold back what the target has chosen to send.
+        socket.set_tcp_nodelay(true)?;
+        if is_local(address.ip()) {
+            platform::stop_pacing(&socket);
+        }
+        socket.bind(&address.into())?;
+        Ok(Self { socket })
+    }
+
+    /// Begins to queue clients.
+    ///
+    /// # Errors
+    /// What listen(2) says: another socket was faster.
+    pub(crate) fn listen(self) -> io::Result<(std::net::TcpListener, SocketAddr)> {
+        self.socket.listen(BACKLOG)?;
+        let listener = std::net::TcpListener::from(self.socket);
+        let address = listener.local_addr()?;
+        Ok((listener, address))
+    }
+}
+
+/// A listener that accepts.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    context: watch::Sender<Arc<Context>>,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Listener {
+    /// Begins to accept once `go` is cancelled.
+    pub(crate) fn start(
+        listener: std::net::TcpListener,
+        context: Arc<Context>,
+        worker: Worker,
+        go: CancellationToken,
+    ) -> Self {
+        let (context, latest) = watch::channel(context);
+        let stop = CancellationToken::new();
+        let accepting = {
+            let (stop, worker) = (stop.clone(), worker.clone());
+            async move {
+                let accepting = async {
+                    go.cancelled().await;
+                    accept_all(listener, &latest, &worker).await;
+                };
+                stop.run_until_cancelled(accepting).await;
+            }
+        };
+        Self {
+            context,
+            stop,
+            task: worker.spawn_listener(accepting),
+        }
+    }
+
+    /// Leads new connections elsewhere.
+    pub(crate) fn retarget(&self, context: Arc<Context>) {
+        self.context.send_replace(context);
+    }
+
+    /// Stops accepting; its port is free again afterwards.
+    pub(crate) async fn close(self) {
+        self.stop.cancel();
+        if let Err(error) = self.task.await
+            && error.is_panic()
+        {
+            tracing::error!(%error, "a listener ended badly");
+        }
+    }
+}
+
+/// Accepts for ever.
+async fn accept_all(
+    listener: std::net::TcpListener,
+    context: &watch::Receiver<Arc<Context>>,
+    worker: &Worker,
+) {
+    let mut backoff = Backoff::new(ACCEPT_AGAIN);
+    let listener = match TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => {
+            context.borrow().cannot_accept(&error);
+            return;
+        }
+    };
+    loop {
+        let accepted = listener.accept().await.and_then(|(client, peer)| {
+            let context = Arc::clone(&context.borrow());
+            worker.spawn_connection(client, move |client| serve(client, peer, context))
+        });
+        match accepted {
+            Ok(()) => backoff.reset(),
+            Err(error) if concerns_one_client(&error) => {}
+            Err(error) => {
+                context.borrow().cannot_accept(&error);
+                tokio::time::sleep(backoff.failed_after(Duration::ZERO)).await;
+            }
+        }
+    }
+}
+
+/// Linux reports what happened to a waiting connection as an error of accept(2); the next one may be well.
+fn concerns_one_client(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        ConnectionAborted, ConnectionReset, HostUnreachable, Interrupted, NetworkDown,
+        NetworkUnreachable, TimedOut,
+    };
+    matches!(
+        error.kind(),
+        ConnectionAborted
+            | ConnectionReset
+            | HostUnreachable
+            | Interrupted
+            | NetworkDown
+            | NetworkUnreachable
+            | TimedOut
+    )
+}

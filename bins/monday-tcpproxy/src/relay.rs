@@ -1,0 +1,184 @@
+//! A connection through the proxy, both directions, from the first byte to the end.
+//!
+//! The two directions are one task: whatever wakes it, both get their turn. How the connection ends on one side is
+//! how it is made to end on the other:
+//!
+//! | one side | the other side |
+//! |---|---|
+//! | ends its stream (half-close) | is told, and may go on sending as long as it likes |
+//! | resets the connection | is reset |
+//! | is gone while there are bytes for it | gets what was sent to it before, then is closed |
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::task::{Context, Poll};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::direction::{Direction, End, Means};
+use crate::pipe_pool::PipePool;
+use crate::socket::Socket;
+
+/// How a relayed connection ended.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// Both sides ended their streams.
+    Finished,
+    /// A side was gone before it had everything; the other was told as gently as it could be.
+    Abandoned(io::Error),
+    /// A side reset the connection, and so was the other.
+    Reset(io::Error),
+    /// It was cut from here: both sides were reset.
+    Cut,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Finished => write!(f, "finished"),
+            Self::Abandoned(error) => write!(f, "a side went away early: {error}"),
+            Self::Reset(error) => write!(f, "reset: {error}"),
+            Self::Cut => write!(f, "cut"),
+        }
+    }
+}
+
+/// Counts the bytes that were delivered.
+#[derive(Debug, Default)]
+pub(crate) struct Traffic {
+    /// From the client to the target.
+    pub(crate) up: AtomicU64,
+    /// From the target to the client.
+    pub(crate) down: AtomicU64,
+}
+
+/// Relays until the connection is over, and ends it on both sides.
+pub(crate) async fn relay(
+    client: Socket,
+    target: Socket,
+    pipes: &Arc<PipePool>,
+    traffic: &Traffic,
+    cut: &CancellationToken,
+) -> Outcome {
+    let mut up = Half::new(pipes, &traffic.up);
+    let mut down = Half::new(pipes, &traffic.down);
+    let relayed = std::future::poll_fn(|cx| {
+        up.poll(cx, &client, &target);
+        down.poll(cx, &target, &client);
+        verdict(&mut up.end, &mut down.end).map_or(Poll::Pending, Poll::Ready)
+    });
+    let outcome = cut
+        .run_until_cancelled(relayed)
+        .await
+        .unwrap_or(Outcome::Cut);
+    match outcome {
+        Outcome::Reset(_) | Outcome::Cut => {
+            client.reset();
+            target.reset();
+        }
+        Outcome::Finished | Outcome::Abandoned(_) => {
+            client.close();
+            target.close();
+        }
+    }
+    outcome
+}
+
+/// A direction, what it uses, and how it ended once it has.
+struct Half<'a> {
+    direction: Direction,
+    means: Means<'a>,
+    end: Option<End>,
+}
+
+impl<'a> Half<'a> {
+    fn new(pipes: &'a Arc<PipePool>, relayed: &'a AtomicU64) -> Self {
+        Self {
+            direction: Direction::new(pipes),
+            means: Means { pipes, relayed },
+            end: None,
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, source: &Socket, sink: &Socket) {
+        if self.end.is_none()
+            && let Poll::Ready(end) = self.direction.poll(cx, source, sink, self.means)
+        {
+            self.end = Some(end);
+        }
+    }
+}
+
+/// What the ends of the two directions, as far as they are known, mean for the connection. `None`: it goes on.
+///
+/// A direction whose sink is gone does not end the other one: its source is the same dead socket, but the kernel still
+/// hands out what that peer sent before it went, and then says how it went.
+fn verdict(up: &mut Option<End>, down: &mut Option<End>) -> Option<Outcome> {
+    match (up.take(), down.take()) {
+        (Some(End::SourceFailed(error)), _) | (_, Some(End::SourceFailed(error))) => {
+            Some(Outcome::Reset(error))
+        }
+        (Some(End::SinkFailed(error)), Some(End::SinkFailed(_))) => Some(Outcome::Reset(error)),
+        (Some(End::SinkFailed(error)), Some(End::Complete))
+        | (Some(End::Complete), Some(End::SinkFailed(error))) => Some(Outcome::Abandoned(error)),
+        (Some(End::Complete), Some(End::Complete)) => Some(Outcome::Finished),
+        (one, other) => {
+            (*up, *down) = (one, other);
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error() -> io::Error {
+        io::ErrorKind::ConnectionReset.into()
+    }
+
+    #[test]
+    fn a_connection_goes_on_until_both_directions_have_ended() {
+        assert!(verdict(&mut None, &mut None).is_none());
+        let mut up = Some(End::Complete);
+        assert!(verdict(&mut up, &mut None).is_none());
+        assert!(up.is_some(), "an end is not forgotten");
+        assert!(matches!(
+            verdict(&mut up, &mut Some(End::Complete)),
+            Some(Outcome::Finished)
+        ));
+    }
+
+    #[test]
+    fn a_reset_ends_both_directions_at_once() {
+        let reset = || Some(End::SourceFailed(error()));
+        assert!(matches!(
+            verdict(&mut reset(), &mut None),
+            Some(Outcome::Reset(_))
+        ));
+        assert!(matches!(
+            verdict(&mut None, &mut reset()),
+            Some(Outcome::Reset(_))
+        ));
+        assert!(matches!(
+            verdict(&mut Some(End::Complete), &mut reset()),
+            Some(Outcome::Reset(_))
+        ));
+    }
+
+    #[test]
+    fn what_a_dead_peer_had_sent_is_delivered_before_the_connection_ends() {
+        let gone = || Some(End::SinkFailed(error()));
+        assert!(verdict(&mut gone(), &mut None).is_none());
+        assert!(matches!(
+            verdict(&mut gone(), &mut Some(End::Complete)),
+            Some(Outcome::Abandoned(_))
+        ));
+        assert!(matches!(
+            verdict(&mut gone(), &mut gone()),
+            Some(Outcome::Reset(_))
+        ));
+    }
+}

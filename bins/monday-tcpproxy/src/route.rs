@@ -1,0 +1,105 @@
+//! A route: what was wished for, and what has come of it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use monday_shared::protocol::tcpproxy::{RouteSpec, RouteStatus};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::address::{Listen, Target};
+use crate::dial::Patience;
+use crate::error::Error;
+use crate::stats::Stats;
+
+/// How long it may take until all connections of a route are cut: a reset needs nobody's consent.
+const CUT_WITHIN: Duration = Duration::from_secs(1);
+
+/// A wish that makes sense.
+#[derive(Clone, Debug)]
+pub(crate) struct Wish {
+    pub(crate) spec: RouteSpec,
+    pub(crate) listen: SocketAddr,
+    pub(crate) target: Target,
+}
+
+impl Wish {
+    /// Reads the addresses of a specification.
+    ///
+    /// # Errors
+    /// [`Error::Address`] or [`Error::EmptyId`].
+    pub(crate) fn read(spec: RouteSpec) -> Result<Self, Error> {
+        if spec.id.is_empty() {
+            return Err(Error::EmptyId);
+        }
+        let wrong = |source| Error::Address {
+            id: spec.id.clone(),
+            source,
+        };
+        let Listen(listen) = spec.listen.parse().map_err(wrong)?;
+        let target = spec.target.parse().map_err(wrong)?;
+        Ok(Self {
+            spec,
+            listen,
+            target,
+        })
+    }
+
+    pub(crate) fn patience(&self) -> Patience {
+        Patience {
+            connect_timeout: self.spec.connect_timeout.0,
+            connect_wait: self.spec.connect_wait.0,
+        }
+    }
+}
+
+/// An open route.
+#[derive(Debug)]
+pub(crate) struct Route {
+    pub(crate) wish: Wish,
+    /// Where it listens, with the real port.
+    pub(crate) address: SocketAddr,
+    pub(crate) shared: Shared,
+}
+
+/// What belongs to the id of a route and outlives a change of its target, as its connections do.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Shared {
+    pub(crate) stats: Arc<Stats>,
+    /// Cuts all connections.
+    pub(crate) cut: CancellationToken,
+    /// Knows when the last of them has ended.
+    pub(crate) connections: TaskTracker,
+}
+
+impl Route {
+    /// The route as it really is.
+    pub(crate) fn status(&self) -> RouteStatus {
+        let stats = &self.shared.stats;
+        RouteStatus {
+            id: self.wish.spec.id.clone(),
+            listen: self.address,
+            target: self.wish.spec.target.clone(),
+            active: stats.active.load(Ordering::Relaxed),
+            accepted: stats.accepted.load(Ordering::Relaxed),
+            failed: stats.failed.load(Ordering::Relaxed),
+            bytes_up: stats.traffic.up.load(Ordering::Relaxed),
+            bytes_down: stats.traffic.down.load(Ordering::Relaxed),
+            last_error: stats.last_error(),
+        }
+    }
+}
+
+impl Shared {
+    /// Cuts all connections; they are gone afterwards.
+    pub(crate) async fn cut(self) {
+        self.cut.cancel();
+        self.connections.close();
+        if timeout(CUT_WITHIN, self.connections.wait()).await.is_err() {
+            tracing::warn!("some connections of a closed route have not ended yet");
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The control socket, as a script uses it.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{Shutdown, SocketAddr};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::harness::{Executable, HANGS, assert_echoes, assert_reset, connect, echo_server};
+
+/// An executable with a control socket and no routes.
+fn start() -> (Executable, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("control.sock");
+    let proxy = Executable::start(&["--control", socket.to_str().unwrap()]);
+    (proxy, folder)
+}
+
+fn call(folder: &Path, method: &str, params: &Value) -> Value {
+    let mut stream = UnixStream::connect(folder.join("control.sock")).unwrap();
+    stream.set_read_timeout(Some(HANGS)).unwrap();
+    writeln!(
+        stream,
+        "{}",
+        json!({"id": 1, "method": method, "params": params})
+    )
+    .unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line).unwrap();
+    serde_json::from_str(&line).unwrap()
+}
+
+fn address(route: &Value) -> SocketAddr {
+    route["listen"].as_str().unwrap().parse().unwrap()
+}
+
+#[test]
+fn routes_are_opened_listed_and_closed() {
+    let (_proxy, folder) = start();
+    let target = echo_server().to_string();
+    let spec = json!({"id": "db", "listen": "127.0.0.1:0", "target": target});
+    let opened = call(folder.path(), "open", &spec);
+    let route = &opened["result"]["routes"][0];
+    let mut client = connect(address(route));
+    assert_echoes(&mut client);
+
+    let listed = call(folder.path(), "list", &json!({}));
+    assert_eq!(listed["result"]["routes"][0]["accepted"], 1);
+    let status = call(folder.path(), "status", &json!({}));
+    assert_eq!(status["result"]["connections"], 1);
+    assert!(status["result"]["open_files_limit"].as_u64().unwrap() > 0);
+
+    let closed = call(folder.path(), "close", &json!({"ids": ["db", "ghost"]}));
+    assert_eq!(closed["result"]["closed"], json!(["db"]));
+    assert_reset(&mut client);
+}
+
+#[test]
+fn errors_have_a_kind_for_programs() {
+    let (_proxy, folder) = start();
+    let kind =
+        |params: Value| call(folder.path(), "open", &params)["error"]["data"]["kind"].clone();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    assert_eq!(
+        kind(json!({"id": "a", "listen": taken, "target": "1"})),
+        "port_in_use"
+    );
+    assert_eq!(
+        kind(json!({"id": "a", "listen": "x", "target": "1"})),
+        "invalid_params"
+    );
+    assert_eq!(kind(json!({"id": "a"})), "invalid_params");
+    let route = json!({"id": "a", "listen": "0", "target": "1"});
+    assert_eq!(kind(json!({"routes": [route, route]})), "invalid_params");
+    let opened = call(folder.path(), "open", &route);
+    let listen = opened["result"]["routes"][0]["listen"].clone();
+    assert_eq!(
+        kind(json!({"id": "b", "listen": listen, "target": "1"})),
+        "conflict"
+    );
+}

@@ -1,0 +1,16 @@
+//! What a connection and a route can rely on, tried with real sockets.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
+mod bulk;
+mod close;
+mod command_line;
+mod control;
+mod harness;
+mod hold;
+mod limits;
+mod routes;
