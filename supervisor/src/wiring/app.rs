@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use monday_shared::address_env::Variable;
 use monday_shared::duration::Span;
@@ -12,7 +13,7 @@ use monday_shared::protocol::run::{
 };
 use monday_shared::protocol::supervisor::Level;
 use monday_shared::rpc::client::ClientError;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::plan::App;
 use crate::sidecar::keeper::{News, Sidecar};
@@ -29,7 +30,12 @@ pub struct Guardian {
     state: State,
     /// What monday-run was told first, to tell it again.
     start: OnceLock<Start>,
+    /// Whether monday-run has told of a first state, and it was passed on.
+    told: watch::Sender<bool>,
 }
+
+/// How long the state that belongs to a reply may take to come behind it.
+const STATE_BEHIND: Duration = Duration::from_secs(1);
 
 impl Guardian {
     /// The guardian of that app.
@@ -40,6 +46,7 @@ impl Guardian {
             sidecar,
             state,
             start: OnceLock::new(),
+            told: watch::Sender::new(false),
         }
     }
 
@@ -59,10 +66,21 @@ impl Guardian {
         // Before the call, so that a monday-run that dies during it is told again.
         self.sidecar.wish(Some(start.clone()));
         match self.sidecar.call(start).await {
-            Ok(_) => {}
+            Ok(_) => self.until_told().await,
             // It says so as its state as well.
-            Err(ClientError::Refused(error)) if error.data.kind == ErrorKind::SpawnFailed => {}
+            Err(ClientError::Refused(error)) if error.data.kind == ErrorKind::SpawnFailed => {
+                self.until_told().await;
+            }
             Err(error) => self.failed(error.to_string()),
+        }
+    }
+
+    /// Replies come before events: whoever looks at the state after a start shall find it there.
+    async fn until_told(&self) {
+        let mut told = self.told.subscribe();
+        let waited = tokio::time::timeout(STATE_BEHIND, told.wait_for(|told| *told)).await;
+        if waited.is_err() {
+            tracing::debug!(app = self.app.name, "its state did not come in time");
         }
     }
 
@@ -138,6 +156,7 @@ impl Guardian {
             self.sidecar.wish(None);
         }
         self.state.app(&self.app.name, run);
+        self.told.send_replace(true);
     }
 
     fn failed(&self, why: String) {
