@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::net::TcpStream;
 
 use monday_shared::protocol::error::ErrorKind;
 use monday_shared::protocol::{ipalias, run, supervisor, tcpproxy};
@@ -223,6 +224,11 @@ fn play(name: &str) {
 pub(crate) struct Stage {
     pub(crate) control: Control,
     pub(crate) process: Process,
+    /// What else runs.
+    pub(crate) others: Vec<Process>,
+    /// Connections that are kept open.
+    pub(crate) clients: Vec<TcpStream>,
+    /// Dropped last: it ends what is left.
     pub(crate) world: World,
 }
 
@@ -245,6 +251,8 @@ impl Stage {
         Self {
             control,
             process,
+            others: Vec::new(),
+            clients: Vec::new(),
             world,
         }
     }
@@ -348,6 +356,15 @@ fn same(at: &str, shown: &Value, real: &Value) -> Result<(), String> {
             shown
                 .iter()
                 .try_for_each(|(name, value)| same(name, value, &real[name]))
+        }
+        // They are told in the order in which they were started, all at once.
+        (Value::Array(shown), Value::Array(real)) if at == "sidecars" => {
+            let fits = |one: &Value| real.iter().any(|other| same(at, one, other).is_ok());
+            match shown.iter().find(|one| !fits(one)) {
+                Some(missing) => Err(format!("{missing} is not among {real:?}")),
+                None if shown.len() == real.len() => Ok(()),
+                None => Err(format!("there are {} of `{at}`", real.len())),
+            }
         }
         (Value::Array(shown), Value::Array(real)) if shown.len() == real.len() => shown
             .iter()
