@@ -9,7 +9,7 @@ use monday_shared::protocol::supervisor::{
 };
 
 use crate::state::State;
-use crate::wiring::app::{Apps, Guardian};
+use crate::wiring::pipeline::{AppHandle, Apps};
 
 /// The control of a running project.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub struct Control {
 }
 
 impl Control {
-    fn app(&self, name: &str) -> Result<&Arc<Guardian>, RpcError> {
+    fn app(&self, name: &str) -> Result<&AppHandle, RpcError> {
         self.apps.get(name).ok_or_else(|| {
             let mut names: Vec<&str> = self.apps.keys().map(String::as_str).collect();
             names.sort_unstable();
@@ -45,14 +45,14 @@ impl Methods for Control {
 
     async fn restart(&self, params: Restart) -> Result<Restarted, RpcError> {
         // All names are known before anything is done.
-        let guardians: Vec<&Arc<Guardian>> = params
+        let apps: Vec<(&String, &AppHandle)> = params
             .names
             .iter()
-            .map(|name| self.app(name))
-            .collect::<Result<_, _>>()?;
+            .map(|name| Ok((name, self.app(name)?)))
+            .collect::<Result<_, RpcError>>()?;
         let mut restarted = HashMap::new();
-        for guardian in guardians {
-            restarted.insert(guardian.name(), guardian.restart().await?);
+        for (name, app) in apps {
+            restarted.insert(name.as_str(), app.restart().await?);
         }
         // The events that tell the same may be still on their way, so the state is what was replied.
         let apps = self.state.status().await.apps;

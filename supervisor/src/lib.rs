@@ -15,6 +15,7 @@ pub mod config;
 pub mod control;
 pub mod diagnostic;
 pub mod error;
+pub mod files;
 pub mod plan;
 pub mod run;
 pub mod session;

@@ -16,7 +16,7 @@ use monday_shared::socket::runtime_dir::project_dir;
 use nix::sys::signal::Signal;
 
 use crate::cli::RunArgs;
-use crate::config::{self, Search};
+use crate::config::{self, Project, Search};
 use crate::control::Control;
 use crate::error::Error;
 use crate::plan::{self, Plan};
@@ -31,13 +31,14 @@ use crate::view::ready_first::ReadyFirst;
 /// # Errors
 /// [`Error`] if it could not be run at all; what fails of a project that runs is told, and the rest goes on.
 pub async fn run(args: RunArgs) -> Result<u8, Error> {
-    let plan = match read_plan(&args) {
+    let project = match read_project(&args) {
         Err(Error::Configuration(report)) => {
             refuse(&report, args.life.output);
             return Ok(exit::USAGE);
         }
-        plan => plan?,
+        project => project?,
     };
+    let plan = plan::plan(&project);
     let folder = project_dir(&plan.project)?;
     let mut life = begin(&args, &folder, &plan.project)?;
     if let Err(error) = platform::become_subreaper() {
@@ -45,7 +46,7 @@ pub async fn run(args: RunArgs) -> Result<u8, Error> {
     }
     let state = State::start(plan.initial_status(std::process::id()));
     show(&mut life, &args, &plan, &state)?;
-    let session = Session::start(plan, &args.hosts_file, &folder, state.clone())?;
+    let session = Session::start(project, plan, &args.hosts_file, &folder, state.clone())?;
     life.serve(
         Served(Control {
             state: state.clone(),
@@ -64,7 +65,7 @@ pub async fn run(args: RunArgs) -> Result<u8, Error> {
     ended.map(Ending::exit_code).map_err(Error::from)
 }
 
-fn read_plan(args: &RunArgs) -> Result<Plan, Error> {
+fn read_project(args: &RunArgs) -> Result<Project, Error> {
     let search = Search {
         paths: args.config.config.clone(),
     };
@@ -83,7 +84,7 @@ fn read_plan(args: &RunArgs) -> Result<Plan, Error> {
             .collect();
         tell(&format!("{name}, from {}", files.join(", ")));
     }
-    Ok(plan::plan(project))
+    Ok(project.clone())
 }
 
 /// Takes the project's control socket: whoever holds it runs the project.

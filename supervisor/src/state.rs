@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use monday_shared::protocol::run;
 use monday_shared::protocol::supervisor::{
-    AppStatus, Event, ForwardRoute, ForwardStatus, Level, ProjectStatus, SidecarStatus,
+    AppStatus, Event, ForwardRoute, ForwardStatus, Level, ProjectStatus, SidecarStatus, Stage,
 };
 use monday_shared::rpc::hub::Hub;
 use tokio::sync::{mpsc, oneshot};
@@ -26,6 +26,7 @@ enum Change {
     Names(bool),
     AppAddress(String, IpAddr),
     AppState(String, run::State),
+    AppStage(String, Option<Stage>),
     AppRestarted(String),
     ForwardOpen(String, Vec<ForwardRoute>),
     ForwardFailed(String, String),
@@ -76,6 +77,11 @@ impl State {
     /// An app's process changed.
     pub fn app(&self, app: &str, state: run::State) {
         self.change(Change::AppState(app.to_owned(), state));
+    }
+
+    /// What is done for an app besides running it.
+    pub fn app_stage(&self, app: &str, stage: Option<Stage>) {
+        self.change(Change::AppStage(app.to_owned(), stage));
     }
 
     /// An app is started once more.
@@ -164,6 +170,16 @@ impl Keeper {
                     return None;
                 }
                 app.state = state;
+                Some(Event::App(app.clone()))
+            }
+            Change::AppStage(name, stage) => {
+                let app = self.app(&name)?;
+                if app.stage == stage {
+                    return None;
+                }
+                app.stage = stage;
+                // The end of a stage is told by what comes of it.
+                app.stage.as_ref()?;
                 Some(Event::App(app.clone()))
             }
             Change::AppRestarted(name) => {

@@ -41,11 +41,42 @@ pub struct AppStatus {
     /// The address of its host name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip: Option<IpAddr>,
+    /// What is done for it right now, besides running it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<Stage>,
     /// How its process is.
     #[serde(flatten)]
     pub state: State,
     /// How often it was started again.
     pub restarts: u64,
+}
+
+/// What is done for an app besides running it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Something that it depends on is not there yet.
+    Waiting {
+        /// What, and what has to be true of it: `db (ready)`.
+        on: String,
+    },
+    /// Its `setup` runs.
+    Setup,
+    /// Its files are written.
+    Files,
+    /// Its `build` runs. A process from before may serve meanwhile.
+    Build,
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Waiting { on } => write!(f, "waiting for {on}"),
+            Self::Setup => write!(f, "setting up"),
+            Self::Files => write!(f, "writing its files"),
+            Self::Build => write!(f, "building"),
+        }
+    }
 }
 
 /// A forward.
@@ -183,6 +214,9 @@ impl HubEvent for Event {
 
 impl fmt::Display for AppStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.name, self.state)
+        match &self.stage {
+            Some(stage) => write!(f, "{}: {stage}", self.name),
+            None => write!(f, "{}: {}", self.name, self.state),
+        }
     }
 }

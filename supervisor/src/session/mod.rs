@@ -11,17 +11,22 @@ use monday_shared::duration::Span;
 use monday_shared::protocol::common::Bulk;
 use monday_shared::protocol::run::Phase;
 use monday_shared::protocol::supervisor::Level;
-use monday_shared::protocol::{ipalias, run, tcpproxy};
+use monday_shared::protocol::{ipalias, tcpproxy};
 use tokio::task::JoinSet;
 
+use crate::config::Project;
+use crate::config::project::{Condition, Dependency};
 use crate::error::Error;
-use crate::plan::Plan;
+use crate::files::Data;
+use crate::plan::{App, Plan};
 use crate::sidecar::nursery::Nursery;
 use crate::state::State;
 use crate::wiring::addresses::Addresses;
-use crate::wiring::app::{Apps, Guardian};
 use crate::wiring::names::{self, Ipalias};
+use crate::wiring::pipeline::{AppHandle, Apps, Parts, Surroundings};
+use crate::wiring::progress::{Board, stop_order};
 use crate::wiring::routes::{self, Tcpproxy};
+use crate::wiring::step::Steps;
 use starter::Starter;
 
 /// After this long, a stop says what it is waiting for.
@@ -36,6 +41,8 @@ pub struct Session {
     ipalias: Option<Ipalias>,
     tcpproxy: Option<Tcpproxy>,
     apps: Arc<Apps>,
+    board: Arc<Board>,
+    project: Project,
 }
 
 impl Session {
@@ -44,6 +51,7 @@ impl Session {
     /// # Errors
     /// One of the executables is missing.
     pub fn start(
+        project: Project,
         plan: Plan,
         hosts_file: &Path,
         folder: &Path,
@@ -68,17 +76,26 @@ impl Session {
             tokio::spawn(routes::watch(news, state.clone()));
             Some(sidecar)
         };
+        let board = Arc::new(Board::new(&plan));
+        let steps = Steps {
+            nursery: nursery.clone(),
+            state: state.clone(),
+        };
         let mut apps = Apps::new();
-        for app in plan.apps.iter().filter(|app| app.run.is_some()) {
-            let mut launch = starter.launch(run::NAME, Some(app.name.clone()))?;
-            launch.args = vec!["--name".into(), app.name.clone().into()];
-            let (sidecar, news) = starter.keep(launch, Bulk::Lossless);
-            let guardian = Arc::new(Guardian::new(app.clone(), sidecar, state.clone()));
-            tokio::spawn({
-                let guardian = Arc::clone(&guardian);
-                async move { guardian.watch(news).await }
-            });
-            apps.insert(app.name.clone(), guardian);
+        for app in &plan.apps {
+            let guardian = match app.run {
+                Some(_) => Some(starter.guard(app, &board)?),
+                None => None,
+            };
+            let parts = Parts {
+                app: app.clone(),
+                guardian,
+                step_launch: starter.launch_step(&app.name)?,
+                steps: steps.clone(),
+                board: Arc::clone(&board),
+                state: state.clone(),
+            };
+            apps.insert(app.name.clone(), AppHandle::start(parts));
         }
         Ok(Self {
             plan,
@@ -87,6 +104,8 @@ impl Session {
             ipalias,
             tcpproxy,
             apps: Arc::new(apps),
+            board,
+            project,
         })
     }
 
@@ -119,32 +138,64 @@ impl Session {
             }
         }
         if let Some(tcpproxy) = &self.tcpproxy {
-            routes::open(tcpproxy, &self.plan, &self.state, &mut addresses).await;
+            routes::open(
+                tcpproxy,
+                &self.plan,
+                &self.state,
+                &mut addresses,
+                &self.board,
+            )
+            .await;
         }
         let mut environment = self.plan.env.clone();
         environment.extend(addresses.environment(&self.plan));
-        let mut starting = JoinSet::new();
-        for guardian in self.apps.values() {
-            let guardian = Arc::clone(guardian);
-            let environment = environment.clone();
-            starting.spawn(async move { guardian.start(&environment).await });
+        let surroundings = Arc::new(Surroundings {
+            environment: environment.clone(),
+            templates: Data::of(&self.project, |name| addresses.of_name(name)),
+        });
+        for app in self.apps.values() {
+            app.up(Arc::clone(&surroundings)).await;
         }
-        starting.join_all().await;
+        self.until_started().await;
         environment
     }
 
-    /// Stops all apps at once, and says what it waits for when that takes long.
-    pub async fn stop_apps(&self, timeout: Option<Span>) {
-        let mut stopping = JoinSet::new();
-        for guardian in self.apps.values() {
-            let guardian = Arc::clone(guardian);
-            stopping.spawn(async move { guardian.stop(timeout).await });
+    /// Waits until every app that has nothing to wait for and nothing to build was started, or could not be.
+    async fn until_started(&self) {
+        let at_once = |app: &&App| {
+            app.run.is_some()
+                && app.depends_on.is_empty()
+                && app.setup.is_none()
+                && app.build.is_none()
+        };
+        for app in self.plan.apps.iter().filter(at_once) {
+            let started = Dependency {
+                name: app.name.clone(),
+                condition: Condition::Started,
+            };
+            // One that cannot be started has said so.
+            let _ = self.board.wait(&started).await;
         }
-        let all = stopping.join_all();
+    }
+
+    /// Stops all apps, those that depend on others before them, and says what it waits for when that takes long.
+    pub async fn stop_apps(&self, timeout: Option<Span>) {
+        let all = self.stop_in_order(timeout);
         tokio::pin!(all);
         if tokio::time::timeout(TELL_AFTER, &mut all).await.is_err() {
             self.tell_who_runs().await;
             all.await;
+        }
+    }
+
+    async fn stop_in_order(&self, timeout: Option<Span>) {
+        for group in stop_order(&self.plan) {
+            let mut stopping = JoinSet::new();
+            for app in group.iter().filter_map(|name| self.apps.get(name)) {
+                let app = app.clone();
+                stopping.spawn(async move { app.stop(timeout).await });
+            }
+            stopping.join_all().await;
         }
     }
 
@@ -171,9 +222,9 @@ impl Session {
     /// Ends the sidecars, the listeners before the names, and whatever is left over.
     pub async fn end(&self) {
         let mut ending = JoinSet::new();
-        for guardian in self.apps.values() {
-            let guardian = Arc::clone(guardian);
-            ending.spawn(async move { guardian.end().await });
+        for app in self.apps.values() {
+            let app = app.clone();
+            ending.spawn(async move { app.end().await });
         }
         if let Some(tcpproxy) = &self.tcpproxy {
             tcpproxy.end().await;

@@ -1,19 +1,24 @@
 //! Starts the sidecars of a project, each with a socket of its own in the project's folder.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use monday_shared::protocol::common::Bulk;
 use monday_shared::protocol::method::Call;
+use monday_shared::protocol::run;
 use monday_shared::socket::runtime_dir::file_name;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 
 use crate::error::Error;
+use crate::plan::App;
 use crate::sidecar::keeper::{News, Sidecar, Surroundings};
 use crate::sidecar::launch::Launch;
 use crate::sidecar::locate::Locator;
 use crate::sidecar::nursery::Nursery;
 use crate::state::State;
+use crate::wiring::app::Guardian;
+use crate::wiring::progress::Board;
 
 /// Starts sidecars.
 pub(super) struct Starter {
@@ -45,6 +50,30 @@ impl Starter {
             app,
             args: Vec::new(),
         })
+    }
+
+    /// Starts the monday-run of an app and keeps it alive.
+    pub(super) fn guard(&self, app: &App, board: &Arc<Board>) -> Result<Arc<Guardian>, Error> {
+        let mut launch = self.launch(run::NAME, Some(app.name.clone()))?;
+        launch.args = vec!["--name".into(), app.name.clone().into()];
+        let (sidecar, news) = self.keep(launch, Bulk::Lossless);
+        let state = self.surroundings.state.clone();
+        let guardian = Arc::new(Guardian::new(
+            app.clone(),
+            sidecar,
+            state,
+            Arc::clone(board),
+        ));
+        tokio::spawn({
+            let guardian = Arc::clone(&guardian);
+            async move { guardian.watch(news).await }
+        });
+        Ok(guardian)
+    }
+
+    /// What to start for a step of an app; it does one at a time.
+    pub(super) fn launch_step(&self, app: &str) -> Result<Launch, Error> {
+        self.launch(run::NAME, Some(format!("{app}:step")))
     }
 
     /// Starts it and keeps it alive.

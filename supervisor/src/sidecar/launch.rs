@@ -168,6 +168,12 @@ impl Process {
         LaunchError::Ended { name, status, log }
     }
 
+    /// What it logs, for somebody else to read.
+    pub fn take_log(&mut self) -> mpsc::Receiver<String> {
+        let (_, nothing) = mpsc::channel(1);
+        std::mem::replace(&mut self.log, nothing)
+    }
+
     /// Waits for its end. Dropping the future loses nothing.
     pub async fn wait(&mut self) -> Option<ExitStatus> {
         self.child.wait().await.ok()

@@ -73,6 +73,7 @@ impl Lines {
     fn app(&self, app: &AppStatus, lines: &mut Vec<u8>) {
         let name = Some(app.name.as_str());
         match (app.state.phase, app.state.exit) {
+            _ if app.stage.is_some() => self.own(app, lines),
             (Phase::Failed, _) => {
                 let reason = app
                     .state

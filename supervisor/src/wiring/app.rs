@@ -1,26 +1,20 @@
 //! Runs one app through a monday-run of its own.
 
-use std::collections::HashMap;
-use std::path::Path;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use monday_shared::address_env::Variable;
 use monday_shared::duration::Span;
 use monday_shared::protocol::error::{ErrorKind, RpcError};
-use monday_shared::protocol::run::{
-    Event, Phase, Restart, RunSpec, Start, State as RunState, Stop,
-};
+use monday_shared::protocol::run::{Event, Phase, Restart, Signal, Start, State as RunState, Stop};
 use monday_shared::protocol::supervisor::Level;
 use monday_shared::rpc::client::ClientError;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
+use super::progress::{Board, Progress};
+use super::run_spec;
 use crate::plan::App;
 use crate::sidecar::keeper::{News, Sidecar};
 use crate::state::State;
-
-/// The apps of a project, by name.
-pub type Apps = HashMap<String, Arc<Guardian>>;
 
 /// One app and its kept monday-run.
 #[derive(Debug)]
@@ -30,23 +24,20 @@ pub struct Guardian {
     state: State,
     /// What monday-run was told first, to tell it again.
     start: OnceLock<Start>,
-    /// Whether monday-run has told of a first state, and it was passed on.
-    told: watch::Sender<bool>,
+    /// Who waits for the app is told here.
+    board: Arc<Board>,
 }
-
-/// How long the state that belongs to a reply may take to come behind it.
-const STATE_BEHIND: Duration = Duration::from_secs(1);
 
 impl Guardian {
     /// The guardian of that app.
     #[must_use]
-    pub fn new(app: App, sidecar: Sidecar<Start>, state: State) -> Self {
+    pub fn new(app: App, sidecar: Sidecar<Start>, state: State, board: Arc<Board>) -> Self {
         Self {
             app,
             sidecar,
             state,
             start: OnceLock::new(),
-            told: watch::Sender::new(false),
+            board,
         }
     }
 
@@ -58,29 +49,16 @@ impl Guardian {
 
     /// Starts the app. What goes wrong is the app's state afterwards, not an error of the project.
     pub async fn start(&self, common: &[Variable]) {
-        let start = match spec(&self.app, common) {
+        let start = match run_spec::of_app(&self.app, common) {
             Ok(Some(spec)) => self.start.get_or_init(|| Start { spec }),
             Ok(None) => return,
-            Err(why) => return self.failed(why),
+            Err(why) => return self.failed(why.to_string()),
         };
-        // Before the call, so that a monday-run that dies during it is told again.
-        self.sidecar.wish(Some(start.clone()));
         match self.sidecar.call(start).await {
-            Ok(_) => self.until_told().await,
+            Ok(_) => {}
             // It says so as its state as well.
-            Err(ClientError::Refused(error)) if error.data.kind == ErrorKind::SpawnFailed => {
-                self.until_told().await;
-            }
+            Err(ClientError::Refused(error)) if error.data.kind == ErrorKind::SpawnFailed => {}
             Err(error) => self.failed(error.to_string()),
-        }
-    }
-
-    /// Replies come before events: whoever looks at the state after a start shall find it there.
-    async fn until_told(&self) {
-        let mut told = self.told.subscribe();
-        let waited = tokio::time::timeout(STATE_BEHIND, told.wait_for(|told| *told)).await;
-        if waited.is_err() {
-            tracing::debug!(app = self.app.name, "its state did not come in time");
         }
     }
 
@@ -95,7 +73,6 @@ impl Guardian {
                 format!("`{}` was not started yet", self.app.name),
             ));
         };
-        self.sidecar.wish(Some(start.clone()));
         self.state.app_restarted(&self.app.name);
         let restarted = match self.sidecar.call(&Restart {}).await {
             // A monday-run that came after the app's end knows nothing to start again.
@@ -106,6 +83,24 @@ impl Guardian {
         };
         match restarted {
             Ok(state) => Ok(state),
+            Err(ClientError::Refused(error)) => Err(error),
+            Err(other) => Err(RpcError::new(ErrorKind::Internal, other.to_string())),
+        }
+    }
+
+    /// Whether the app was started at least once.
+    #[must_use]
+    pub fn was_started(&self) -> bool {
+        self.start.get().is_some()
+    }
+
+    /// Sends the app a signal.
+    ///
+    /// # Errors
+    /// What monday-run replies.
+    pub async fn signal(&self, signal: String) -> Result<(), RpcError> {
+        match self.sidecar.call(&Signal { signal }).await {
+            Ok(_) => Ok(()),
             Err(ClientError::Refused(error)) => Err(error),
             Err(other) => Err(RpcError::new(ErrorKind::Internal, other.to_string())),
         }
@@ -151,12 +146,15 @@ impl Guardian {
     }
 
     fn changed(&self, run: RunState) {
-        // An app that ended by itself is not started by the next death of its monday-run.
-        if matches!(run.phase, Phase::Exited | Phase::Failed) {
-            self.sidecar.wish(None);
-        }
+        // A monday-run that dies is told to start the app again if it ran, and only then: the wish follows the state.
+        self.sidecar.wish(match run.phase {
+            Phase::Running | Phase::Waiting => self.start.get().cloned(),
+            _ => None,
+        });
+        let progress = Progress::of(&run);
         self.state.app(&self.app.name, run);
-        self.told.send_replace(true);
+        // Last: whoever waits for it finds the state as it is.
+        self.board.set(&self.app.name, progress);
     }
 
     fn failed(&self, why: String) {
@@ -166,20 +164,4 @@ impl Guardian {
             ..RunState::default()
         });
     }
-}
-
-/// What monday-run is told; nothing for an app that has nothing to run.
-fn spec(app: &App, common: &[Variable]) -> Result<Option<RunSpec>, String> {
-    let Some(step) = &app.run else {
-        return Ok(None);
-    };
-    let env = step
-        .environment(common, |path: &Path| std::fs::read_to_string(path))
-        .map_err(|error| error.to_string())?;
-    let mut spec = RunSpec::new(step.argv.clone());
-    spec.dir.clone_from(&step.dir);
-    spec.env = env;
-    spec.stop_signal.clone_from(&app.stop.signal);
-    spec.stop_timeout = app.stop.timeout;
-    Ok(Some(spec))
 }

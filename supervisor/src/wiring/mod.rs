@@ -1,9 +1,14 @@
 //! Makes the plan true: tells the sidecars what to do, and the state what became of it.
 //!
 //! Names come first, since everything else needs addresses ([`names`]); then the listeners of the forwards
-//! ([`routes`]); then the apps, each with a guardian of its own ([`app`]), all at once.
+//! ([`routes`]); then the apps, each with a [`pipeline`] and a guardian ([`app`]) of its own, as soon as what they depend
+//! on is there ([`progress`]).
 
 pub mod addresses;
 pub mod app;
 pub mod names;
+pub mod pipeline;
+pub mod progress;
 pub mod routes;
+pub mod run_spec;
+pub mod step;

@@ -5,6 +5,7 @@ use monday_shared::protocol::tcpproxy::{Event, Open, RouteSpec};
 use tokio::sync::mpsc;
 
 use super::addresses::Addresses;
+use super::progress::{Board, Progress};
 use crate::plan::{Forward, Plan, Route};
 use crate::sidecar::keeper::{News, Sidecar};
 use crate::state::State;
@@ -14,7 +15,13 @@ pub type Tcpproxy = Sidecar<Open>;
 
 /// Opens every route of the plan, a forward at a time: all ports of a forward or none, and one that fails leaves the
 /// others as they are.
-pub async fn open(tcpproxy: &Tcpproxy, plan: &Plan, state: &State, addresses: &mut Addresses) {
+pub async fn open(
+    tcpproxy: &Tcpproxy,
+    plan: &Plan,
+    state: &State,
+    addresses: &mut Addresses,
+    board: &Board,
+) {
     let mut opened = Vec::new();
     for forward in &plan.forwards {
         let routes: Vec<&Route> = plan.routes_of(&forward.name).collect();
@@ -24,13 +31,17 @@ pub async fn open(tcpproxy: &Tcpproxy, plan: &Plan, state: &State, addresses: &m
         match open_forward(tcpproxy, forward, &routes, addresses).await {
             Ok((specs, listening)) => {
                 state.forward_open(&forward.name, listening);
+                board.set(&forward.name, Progress::listening());
                 opened.extend(specs);
                 // From the first one on, so that a death in between loses nothing.
                 tcpproxy.wish(Some(Open {
                     routes: opened.clone(),
                 }));
             }
-            Err(why) => state.forward_failed(&forward.name, why),
+            Err(why) => {
+                board.set(&forward.name, Progress::failed(&why));
+                state.forward_failed(&forward.name, why);
+            }
         }
     }
 }

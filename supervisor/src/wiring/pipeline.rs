@@ -1,0 +1,426 @@
+//! One app from its folder to its process: what it depends on, `setup`, `files`, `build`, `run`; and again from `build`
+//! when something changed.
+//!
+//! [`AppHandle`] is the handle, [`Pipeline`] the task. The task does one piece of work at a time; a newer order cancels
+//! it where that is right. The process itself belongs to the [`Guardian`], so an old process serves on while a new one
+//! is built.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use monday_shared::address_env::Variable;
+use monday_shared::duration::Span;
+use monday_shared::protocol::error::{ErrorKind, RpcError};
+use monday_shared::protocol::run::{Exit, Phase, State as RunState};
+use monday_shared::protocol::supervisor::{Level, Stage};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::app::Guardian;
+use super::progress::{Board, Progress, word};
+use super::run_spec;
+use super::step::{StepError, Steps};
+use crate::files;
+use crate::plan::{App, Step};
+use crate::sidecar::launch::Launch;
+use crate::state::State;
+
+/// How many orders wait for the task.
+const ORDERS_AHEAD: usize = 16;
+
+/// What is known once names and listeners are there, the same for all apps.
+#[derive(Debug, Default)]
+pub struct Surroundings {
+    /// What every app finds in its environment, before its own.
+    pub environment: Vec<Variable>,
+    /// What templates are rendered from.
+    pub templates: files::Data,
+}
+
+/// What an app is told.
+#[derive(Debug)]
+enum Order {
+    Up(Arc<Surroundings>),
+    Changed(Vec<PathBuf>),
+    Restart(oneshot::Sender<Result<RunState, RpcError>>),
+    Stop(Option<Span>, oneshot::Sender<()>),
+}
+
+/// The handle of an app.
+#[derive(Clone, Debug)]
+pub struct AppHandle {
+    orders: mpsc::Sender<Order>,
+    guardian: Option<Arc<Guardian>>,
+}
+
+/// The apps of a project, by name.
+pub type Apps = HashMap<String, AppHandle>;
+
+/// The pieces that an app is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// What it is.
+    pub app: App,
+    /// Who runs it; nothing for an app that is done when it is built.
+    pub guardian: Option<Arc<Guardian>>,
+    /// How to start the monday-run of a step of that name.
+    pub step_launch: Launch,
+    /// Who runs steps.
+    pub steps: Steps,
+    /// How far the others are.
+    pub board: Arc<Board>,
+    /// Who is told.
+    pub state: State,
+}
+
+impl AppHandle {
+    /// Starts the task of an app; nothing runs yet.
+    #[must_use]
+    pub fn start(parts: Parts) -> Self {
+        let (orders, to_do) = mpsc::channel(ORDERS_AHEAD);
+        let guardian = parts.guardian.clone();
+        let pipeline = Pipeline {
+            parts: Arc::new(parts),
+            surroundings: None,
+            prepared: false,
+            work: None,
+        };
+        tokio::spawn(pipeline.run(to_do));
+        Self { orders, guardian }
+    }
+
+    /// Brings the app up as soon as what it depends on is there.
+    pub async fn up(&self, surroundings: Arc<Surroundings>) {
+        self.order(Order::Up(surroundings)).await;
+    }
+
+    /// Something that it watches changed: it is built and started again.
+    pub async fn changed(&self, paths: Vec<PathBuf>) {
+        self.order(Order::Changed(paths)).await;
+    }
+
+    /// Starts the app again, and returns how it is then.
+    ///
+    /// # Errors
+    /// It could not be started, or it is not up yet.
+    pub async fn restart(&self) -> Result<RunState, RpcError> {
+        let (reply, replied) = oneshot::channel();
+        self.order(Order::Restart(reply)).await;
+        replied.await.unwrap_or_else(|_| {
+            Err(RpcError::new(
+                ErrorKind::ShuttingDown,
+                "the project is being stopped",
+            ))
+        })
+    }
+
+    /// Stops whatever is done for the app and all of its processes; `timeout` instead of its own.
+    pub async fn stop(&self, timeout: Option<Span>) {
+        let (done, stopped) = oneshot::channel();
+        self.order(Order::Stop(timeout, done)).await;
+        // An error means that the task is gone, and what it did with it.
+        let _ = stopped.await;
+    }
+
+    /// Ends the app's monday-run.
+    pub async fn end(&self) {
+        if let Some(guardian) = &self.guardian {
+            guardian.end().await;
+        }
+    }
+
+    async fn order(&self, order: Order) {
+        // The task lives as long as a handle does.
+        let _ = self.orders.send(order).await;
+    }
+}
+
+/// A piece of work that is under way.
+struct Work {
+    kind: Kind,
+    cancel: CancellationToken,
+    /// Resolves to whether it went well.
+    done: Pin<Box<dyn Future<Output = bool> + Send>>,
+}
+
+/// What a piece of work is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// All that comes before `build`. A change meanwhile needs nothing: the build will see it.
+    Prepare,
+    /// From `build` to the new process. A change meanwhile makes it begin again.
+    Build,
+}
+
+/// The task.
+struct Pipeline {
+    parts: Arc<Parts>,
+    surroundings: Option<Arc<Surroundings>>,
+    /// Everything that comes before `build` is done.
+    prepared: bool,
+    work: Option<Work>,
+}
+
+impl Pipeline {
+    async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
+        loop {
+            tokio::select! {
+                (kind, well) = finished(&mut self.work) => self.done(kind, well),
+                order = orders.recv() => match order {
+                    Some(order) => self.obey(order).await,
+                    None => return self.cancel().await,
+                }
+            }
+        }
+    }
+
+    fn done(&mut self, kind: Kind, well: bool) {
+        self.work = None;
+        if kind == Kind::Prepare && well {
+            self.prepared = true;
+            self.begin(Kind::Build);
+        }
+    }
+
+    async fn obey(&mut self, order: Order) {
+        match order {
+            Order::Up(surroundings) => {
+                self.surroundings = Some(surroundings);
+                self.begin(Kind::Prepare);
+            }
+            Order::Changed(paths) => {
+                if self.prepared {
+                    self.cancel().await;
+                    self.parts.tell_change(&paths);
+                    self.begin(Kind::Build);
+                }
+            }
+            Order::Restart(reply) => {
+                // Whoever asked may have gone.
+                let _ = reply.send(self.parts.restart().await);
+            }
+            Order::Stop(timeout, done) => {
+                self.prepared = false;
+                self.cancel().await;
+                let parts = Arc::clone(&self.parts);
+                // Not awaited here: a second stop with less patience must get through.
+                tokio::spawn(async move {
+                    if let Some(guardian) = &parts.guardian {
+                        guardian.stop(timeout).await;
+                    }
+                    let _ = done.send(());
+                });
+            }
+        }
+    }
+
+    fn begin(&mut self, kind: Kind) {
+        let Some(surroundings) = self.surroundings.clone() else {
+            return;
+        };
+        let cancel = CancellationToken::new();
+        let (parts, token) = (Arc::clone(&self.parts), cancel.clone());
+        let done = async move {
+            let ended = match kind {
+                Kind::Prepare => parts.prepare(&surroundings, &token).await,
+                Kind::Build => parts.build_and_start(&surroundings, &token).await,
+            };
+            parts.settle(kind, &ended);
+            ended.is_ok()
+        };
+        self.work = Some(Work {
+            kind,
+            cancel,
+            done: Box::pin(done),
+        });
+    }
+
+    /// Gives up the work under way; none of its processes is left.
+    async fn cancel(&mut self) {
+        if let Some(work) = self.work.take() {
+            work.cancel.cancel();
+            work.done.await;
+        }
+    }
+}
+
+async fn finished(work: &mut Option<Work>) -> (Kind, bool) {
+    match work {
+        Some(work) => (work.kind, work.done.as_mut().await),
+        None => std::future::pending().await,
+    }
+}
+
+impl Parts {
+    /// What comes before `build`, once what it depends on is there.
+    async fn prepare(
+        &self,
+        surroundings: &Surroundings,
+        cancel: &CancellationToken,
+    ) -> Result<(), StepError> {
+        self.wait_for_dependencies(cancel).await?;
+        self.setup(surroundings, cancel).await?;
+        self.write_files(surroundings)
+    }
+
+    /// From `build` to the new process; the old one, if there is one, serves until the build has succeeded.
+    async fn build_and_start(
+        &self,
+        surroundings: &Surroundings,
+        cancel: &CancellationToken,
+    ) -> Result<(), StepError> {
+        self.build(surroundings, cancel).await?;
+        self.stage(None);
+        let Some(guardian) = &self.guardian else {
+            // It is done when it is built.
+            self.tell(RunState {
+                phase: Phase::Exited,
+                exit: Some(Exit::Code(0)),
+                ..RunState::default()
+            });
+            return Ok(());
+        };
+        if !guardian.was_started() {
+            guardian.start(&surroundings.environment).await;
+            return Ok(());
+        }
+        let signal = self
+            .app
+            .watch
+            .as_ref()
+            .and_then(|watch| watch.signal.clone());
+        let told = match signal {
+            Some(signal) => guardian.signal(signal).await,
+            None => guardian.restart().await.map(|_| ()),
+        };
+        told.map_err(|error| StepError::Failed(error.to_string()))
+    }
+
+    /// Says how a piece of work ended, unless it ended well.
+    fn settle(&self, kind: Kind, ended: &Result<(), StepError>) {
+        self.stage(None);
+        let Err(StepError::Failed(why)) = ended else {
+            return;
+        };
+        let old_one_runs = self
+            .guardian
+            .as_ref()
+            .is_some_and(|guardian| guardian.was_started());
+        if kind == Kind::Build && old_one_runs {
+            self.state.notice(
+                Level::Error,
+                Some(self.app.name.clone()),
+                format!("{why}; the process from before goes on"),
+            );
+        } else {
+            self.tell(RunState {
+                phase: Phase::Failed,
+                reason: Some(why.clone()),
+                ..RunState::default()
+            });
+        }
+    }
+
+    async fn restart(&self) -> Result<RunState, RpcError> {
+        match &self.guardian {
+            Some(guardian) => guardian.restart().await,
+            None => Err(RpcError::new(
+                ErrorKind::Conflict,
+                format!("`{}` has no `run` to start again", self.app.name),
+            )),
+        }
+    }
+
+    async fn wait_for_dependencies(&self, cancel: &CancellationToken) -> Result<(), StepError> {
+        for dependency in &self.app.depends_on {
+            let what = format!("{} ({})", dependency.name, word(dependency.condition));
+            self.stage(Some(Stage::Waiting { on: what }));
+            tokio::select! {
+                there = self.board.wait(dependency) => there.map_err(StepError::Failed)?,
+                () = cancel.cancelled() => return Err(StepError::Cancelled),
+            }
+        }
+        Ok(())
+    }
+
+    async fn setup(
+        &self,
+        surroundings: &Surroundings,
+        cancel: &CancellationToken,
+    ) -> Result<(), StepError> {
+        match (&self.app.setup, &self.app.path) {
+            (Some(step), Some(path)) if !path.exists() => {
+                self.stage(Some(Stage::Setup));
+                self.step("setup", step, surroundings, cancel).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn write_files(&self, surroundings: &Surroundings) -> Result<(), StepError> {
+        if self.app.files.is_empty() {
+            return Ok(());
+        }
+        self.stage(Some(Stage::Files));
+        files::write(&self.app.files, &surroundings.templates)
+            .map_err(|error| StepError::Failed(error.to_string()))
+    }
+
+    async fn build(
+        &self,
+        surroundings: &Surroundings,
+        cancel: &CancellationToken,
+    ) -> Result<(), StepError> {
+        let Some(step) = &self.app.build else {
+            return Ok(());
+        };
+        self.stage(Some(Stage::Build));
+        self.step("build", step, surroundings, cancel).await
+    }
+
+    async fn step(
+        &self,
+        name: &str,
+        step: &Step,
+        surroundings: &Surroundings,
+        cancel: &CancellationToken,
+    ) -> Result<(), StepError> {
+        let failed = |why: String| StepError::Failed(format!("{name} failed: {why}"));
+        let spec = run_spec::of_step(step, &surroundings.environment)
+            .map_err(|error| failed(error.to_string()))?;
+        let label = format!("{}:{name}", self.app.name);
+        let ended = self
+            .steps
+            .run(&self.step_launch, &label, spec, cancel)
+            .await;
+        ended.map_err(|error| match error {
+            StepError::Failed(why) => failed(why),
+            StepError::Cancelled => StepError::Cancelled,
+        })
+    }
+
+    fn tell_change(&self, paths: &[PathBuf]) {
+        let Some(first) = paths.first() else { return };
+        let more = match paths.len() - 1 {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        self.state.notice(
+            Level::Info,
+            Some(self.app.name.clone()),
+            format!("{}{more} changed", first.display()),
+        );
+    }
+
+    fn stage(&self, stage: Option<Stage>) {
+        self.state.app_stage(&self.app.name, stage);
+    }
+
+    /// The state of an app without a process.
+    fn tell(&self, state: RunState) {
+        self.board.set(&self.app.name, Progress::of(&state));
+        self.state.app(&self.app.name, state);
+    }
+}

@@ -1,0 +1,196 @@
+//! How far everything of a project is, for those that depend on it.
+
+use std::collections::HashMap;
+
+use monday_shared::protocol::run::{Exit, Phase, State as RunState};
+use tokio::sync::watch;
+
+use crate::config::project::{Condition, Dependency};
+use crate::plan::Plan;
+
+/// How far one app or forward is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// It was started.
+    pub started: bool,
+    /// It is ready.
+    pub ready: bool,
+    /// It ended with status 0.
+    pub completed: bool,
+    /// It will not come any further, and why.
+    pub failed: Option<String>,
+}
+
+impl Progress {
+    /// A forward that listens.
+    #[must_use]
+    pub fn listening() -> Self {
+        Self {
+            started: true,
+            ready: true,
+            ..Self::default()
+        }
+    }
+
+    /// Something that failed.
+    #[must_use]
+    pub fn failed(why: impl Into<String>) -> Self {
+        Self {
+            failed: Some(why.into()),
+            ..Self::default()
+        }
+    }
+
+    /// An app in that state.
+    #[must_use]
+    pub fn of(state: &RunState) -> Self {
+        match (state.phase, state.exit) {
+            (Phase::Running, _) => Self {
+                started: true,
+                // Without a readiness check it is ready as soon as it runs.
+                ready: state.ready.unwrap_or(true),
+                ..Self::default()
+            },
+            (Phase::Exited, Some(Exit::Code(0))) => Self {
+                started: true,
+                // Who waits for `ready` waits for nothing more to come: it has done its work.
+                ready: true,
+                completed: true,
+                failed: None,
+            },
+            (Phase::Exited | Phase::Failed, _) => Self::failed(state.to_string()),
+            _ => Self::default(),
+        }
+    }
+
+    /// Whether the condition is true, or never will be.
+    fn settles(&self, condition: Condition) -> bool {
+        self.meets(condition) || self.failed.is_some()
+    }
+
+    fn meets(&self, condition: Condition) -> bool {
+        match condition {
+            Condition::Started => self.started,
+            Condition::Ready => self.ready,
+            Condition::Completed => self.completed,
+        }
+    }
+}
+
+/// The progress of everything.
+#[derive(Debug)]
+pub struct Board(HashMap<String, watch::Sender<Progress>>);
+
+impl Board {
+    /// Everything of the plan, of which nothing is started.
+    #[must_use]
+    pub fn new(plan: &Plan) -> Self {
+        let apps = plan.apps.iter().map(|app| &app.name);
+        let forwards = plan.forwards.iter().map(|forward| &forward.name);
+        Self(
+            apps.chain(forwards)
+                .map(|name| (name.clone(), watch::Sender::default()))
+                .collect(),
+        )
+    }
+
+    /// Something came further.
+    pub fn set(&self, name: &str, progress: Progress) {
+        if let Some(known) = self.0.get(name) {
+            known.send_replace(progress);
+        }
+    }
+
+    /// Waits until the dependency is there.
+    ///
+    /// # Errors
+    /// It failed; the sentence says what and why.
+    pub async fn wait(&self, dependency: &Dependency) -> Result<(), String> {
+        let name = &dependency.name;
+        let Some(known) = self.0.get(name) else {
+            // The configuration was checked; what is not on the board is disabled.
+            return Err(format!("it depends on `{name}`, which is disabled"));
+        };
+        let mut progress = known.subscribe();
+        let settled = progress
+            .wait_for(|progress| progress.settles(dependency.condition))
+            .await;
+        match settled.map(|progress| progress.clone()) {
+            Ok(progress) if progress.meets(dependency.condition) => Ok(()),
+            Ok(Progress { failed, .. }) => Err(format!(
+                "it depends on `{name}`, which has not become {}: {}",
+                word(dependency.condition),
+                failed.unwrap_or_default()
+            )),
+            Err(_) => Err(format!("it depends on `{name}`, which is gone")),
+        }
+    }
+}
+
+/// The condition as the files write it.
+#[must_use]
+pub fn word(condition: Condition) -> &'static str {
+    match condition {
+        Condition::Started => "started",
+        Condition::Ready => "ready",
+        Condition::Completed => "completed",
+    }
+}
+
+/// The names in the order in which they may be stopped: all of one group at once, after the groups before it. Whoever
+/// depends on something stops before it.
+#[must_use]
+pub fn stop_order(plan: &Plan) -> Vec<Vec<String>> {
+    let mut left: Vec<_> = plan.apps.iter().collect();
+    let mut groups = Vec::new();
+    while !left.is_empty() {
+        let needed = |name: &str| {
+            left.iter()
+                .any(|other| other.depends_on.iter().any(|needs| needs.name == name))
+        };
+        let (mut now, mut later): (Vec<_>, Vec<_>) =
+            left.iter().copied().partition(|app| !needed(&app.name));
+        if now.is_empty() {
+            // The configuration refuses circles; one that came through is stopped all at once.
+            now = std::mem::take(&mut later);
+        }
+        groups.push(now.iter().map(|app| app.name.clone()).collect());
+        left = later;
+    }
+    groups
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn running(ready: Option<bool>) -> RunState {
+        RunState {
+            phase: Phase::Running,
+            ready,
+            ..RunState::default()
+        }
+    }
+
+    #[test]
+    fn an_app_without_a_check_is_ready_as_soon_as_it_runs() {
+        assert!(Progress::of(&running(None)).meets(Condition::Ready));
+        assert!(!Progress::of(&running(Some(false))).settles(Condition::Ready));
+        assert!(Progress::of(&running(Some(false))).meets(Condition::Started));
+        assert!(Progress::of(&running(Some(true))).meets(Condition::Ready));
+    }
+
+    #[test]
+    fn an_end_completes_or_fails() {
+        let ended = |exit| {
+            Progress::of(&RunState {
+                phase: Phase::Exited,
+                exit: Some(exit),
+                ..RunState::default()
+            })
+        };
+        assert!(ended(Exit::Code(0)).meets(Condition::Completed));
+        assert!(ended(Exit::Code(1)).failed.is_some());
+        assert!(ended(Exit::Signal(9)).settles(Condition::Ready));
+    }
+}
