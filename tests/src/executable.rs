@@ -11,6 +11,9 @@ pub const SUPERVISOR: &str = "monday-supervisor";
 /// The program that plays the apps of a test's project.
 pub const FIXTURE: &str = "monday-fixture";
 
+/// The program of the demo.
+pub const DEMO: &str = "examples/demo";
+
 /// The folder of the built executables: `target/debug` for a test at `target/debug/deps/e2e-…`.
 #[must_use]
 pub fn folder() -> PathBuf {

@@ -1,5 +1,6 @@
-//! A private mount namespace in which `/etc/hosts` is a file of the test's own, so that a test can write host names
-//! and look them up as every program does, and nobody else sees it.
+//! Private namespaces: a mount namespace in which `/etc/hosts` is a file of the test's own, so that a test can write
+//! host names and look them up as every program does, and nobody else sees it; and a network namespace in which every
+//! port is free.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -10,58 +11,96 @@ use crate::user;
 /// Binds the file `$0` over `/etc/hosts`, then becomes the command.
 const BIND: &str = "mount --bind \"$0\" /etc/hosts && exec \"$@\"";
 
-/// The words before a command that make it run in a new mount namespace where `/etc/hosts` is `hosts_file`.
-///
-/// Each use makes a namespace of its own; they all see the same file, which monday has to write in place there, a
-/// mount point being in the way of a rename.
-#[must_use]
-pub fn wrapper(hosts_file: &Path) -> Vec<String> {
-    let mut words: Vec<String> = unshare().iter().map(|word| (*word).to_owned()).collect();
-    words.extend(["sh", "-c", BIND].map(str::to_owned));
-    words.push(hosts_file.display().to_string());
-    words
+/// The same, in a network that has nothing but a loopback device.
+const BIND_AND_NETWORK: &str = "mount --bind \"$0\" /etc/hosts && ip link set lo up && exec \"$@\"";
+
+/// What is private.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Privacy {
+    /// `/etc/hosts`.
+    Hosts,
+    /// `/etc/hosts`, and the network as well.
+    HostsAndNetwork,
 }
 
-/// An ordinary user needs a user namespace, in which it is root, to make a mount namespace.
-fn unshare() -> &'static [&'static str] {
-    if user::is_root() {
-        &["unshare", "--mount", "--"]
-    } else {
-        &["unshare", "--user", "--map-root-user", "--mount", "--"]
+impl Privacy {
+    /// The words before a command that make it run in new namespaces where `/etc/hosts` is `hosts_file`.
+    ///
+    /// Each use makes namespaces of its own; they all see the same file, which monday has to write in place there, a
+    /// mount point being in the way of a rename. [`beside`] runs a command in those of another process.
+    #[must_use]
+    pub fn wrapper(self, hosts_file: &Path) -> Vec<String> {
+        let mut words = vec!["unshare".to_owned(), "--mount".to_owned()];
+        if !user::is_root() {
+            // An ordinary user is root in a user namespace of its own, and may make the others from there.
+            words.extend(["--user", "--map-root-user"].map(str::to_owned));
+        }
+        let script = match self {
+            Self::Hosts => BIND,
+            Self::HostsAndNetwork => {
+                words.push("--net".to_owned());
+                BIND_AND_NETWORK
+            }
+        };
+        words.extend(["--", "sh", "-c", script].map(str::to_owned));
+        words.push(hosts_file.display().to_string());
+        words
+    }
+
+    /// Why there can be no such namespaces here, if so.
+    #[must_use]
+    pub fn impossible(self) -> Option<String> {
+        static HOSTS: OnceLock<Option<String>> = OnceLock::new();
+        static NETWORK: OnceLock<Option<String>> = OnceLock::new();
+        let tried = match self {
+            Self::Hosts => &HOSTS,
+            Self::HostsAndNetwork => &NETWORK,
+        };
+        tried.get_or_init(|| self.trouble()).clone()
+    }
+
+    fn trouble(self) -> Option<String> {
+        let copy = tempfile::NamedTempFile::new().expect("temporary files can be made");
+        let words = self.wrapper(copy.path());
+        let tried = Command::new(&words[0])
+            .args(&words[1..])
+            .arg("true")
+            .stdin(Stdio::null())
+            .output();
+        match tried {
+            Ok(output) if output.status.success() => None,
+            Ok(output) => Some(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+            Err(error) => Some(format!("unshare cannot be run: {error}")),
+        }
     }
 }
 
-/// Why there can be no such namespace here, if so.
+/// The words before a command that make it run in the namespaces of a process.
 #[must_use]
-pub fn impossible() -> Option<String> {
-    static TRIED: OnceLock<Option<String>> = OnceLock::new();
-    TRIED
-        .get_or_init(|| {
-            let copy = tempfile::NamedTempFile::new().expect("temporary files can be made");
-            let mut words = wrapper(copy.path()).into_iter();
-            let program = words.next().expect("the wrapper has words");
-            let tried = Command::new(program)
-                .args(words)
-                .arg("true")
-                .stdin(Stdio::null())
-                .output();
-            match tried {
-                Ok(output) if output.status.success() => None,
-                Ok(output) => Some(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
-                Err(error) => Some(format!("unshare cannot be run: {error}")),
-            }
-        })
-        .clone()
+pub fn beside(pid: u32) -> Vec<String> {
+    let target = pid.to_string();
+    let mut words = vec!["nsenter", "--target", &target, "--mount", "--net"];
+    if !user::is_root() {
+        words.extend(["--user", "--preserve-credentials"]);
+    }
+    words.push("--");
+    words.into_iter().map(str::to_owned).collect()
 }
 
 /// Ends the test, skipped, where no private mount namespace can be made.
 #[macro_export]
 macro_rules! needs_mount_namespace {
     () => {
-        if let Some(why) = $crate::namespace::impossible() {
-            $crate::skip::skip(&format!(
-                "no private mount namespace can be made here: {why}"
-            ));
+        $crate::needs_namespaces!($crate::namespace::Privacy::Hosts);
+    };
+}
+
+/// Ends the test, skipped, where no such namespaces can be made.
+#[macro_export]
+macro_rules! needs_namespaces {
+    ($privacy:expr) => {
+        if let Some(why) = $privacy.impossible() {
+            $crate::skip::skip(&format!("no private namespaces can be made here: {why}"));
             return;
         }
     };

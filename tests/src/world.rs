@@ -1,7 +1,6 @@
 //! The world of one test: folders, a hosts file and an environment of its own.
 
 use std::collections::HashSet;
-use std::ffi::OsString;
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -13,10 +12,10 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::executable;
-use crate::namespace;
+use crate::namespace::{self, Privacy};
 use crate::process::{Finished, Process};
 use crate::survivors::{self, MARK, Survivor};
-use crate::user::User;
+use crate::user::{self, User};
 use crate::wait::Deadline;
 
 /// What every hosts file has, and nothing of monday may touch.
@@ -33,7 +32,7 @@ pub struct World {
     folder: TempDir,
     mark: String,
     user: User,
-    private_hosts: bool,
+    privacy: Option<Privacy>,
     executables: PathBuf,
     hosts_file: PathBuf,
 }
@@ -57,17 +56,23 @@ impl World {
         Self::of(User::Ordinary)
     }
 
-    /// In this world `/etc/hosts` is its [hosts file](Self::hosts_file): commands run in private mount namespaces.
+    /// In this world `/etc/hosts` is its [hosts file](Self::hosts_file): commands run in namespaces of their own.
     #[must_use]
-    pub fn with_private_hosts(mut self) -> Self {
-        self.private_hosts = true;
+    pub fn with(mut self, privacy: Privacy) -> Self {
+        self.privacy = Some(privacy);
         self
     }
 
     /// Whether `/etc/hosts` is its hosts file.
     #[must_use]
     pub fn has_private_hosts(&self) -> bool {
-        self.private_hosts
+        self.privacy.is_some()
+    }
+
+    /// Whether its commands run with all rights: a user namespace gives them to an ordinary user, for files of its own.
+    #[must_use]
+    pub fn is_root_there(&self) -> bool {
+        !user::is_root() && self.privacy.is_some() || self.user == User::Same && user::is_root()
     }
 
     /// Takes away the right to write its hosts file; only for a world of an [ordinary](Self::ordinary) user.
@@ -105,7 +110,7 @@ impl World {
             folder,
             mark,
             user,
-            private_hosts: false,
+            privacy: None,
         };
         // Short names: they are part of the paths of sockets.
         for part in ["r", "home", "config"] {
@@ -153,6 +158,12 @@ impl World {
         self.hosts_file.clone()
     }
 
+    /// The folder of the executables, as commands of this world reach it.
+    #[must_use]
+    pub fn executables(&self) -> &Path {
+        &self.executables
+    }
+
     /// What is in its hosts file now.
     #[must_use]
     pub fn hosts(&self) -> String {
@@ -197,26 +208,30 @@ impl World {
     /// A command in this world: one of monday's executables by its name, or any program on PATH.
     #[must_use]
     pub fn command(&self, program: &str) -> Command {
+        let namespaces = match self.privacy {
+            Some(privacy) => privacy.wrapper(&self.hosts_file()),
+            None => Vec::new(),
+        };
+        self.wrapped(namespaces, program)
+    }
+
+    /// The same in the namespaces of a process of this world, which has [privacy](Self::with).
+    #[must_use]
+    pub fn command_beside(&self, process: &Process, program: &str) -> Command {
+        self.wrapped(namespace::beside(process.pid()), program)
+    }
+
+    fn wrapped(&self, namespaces: Vec<String>, program: &str) -> Command {
         let program = if program.starts_with("monday-") {
             // Built, even where it is reached by another path.
             drop(executable::find(program));
-            self.executables.join(program).into_os_string()
+            self.executables.join(program).display().to_string()
         } else {
-            OsString::from(program)
+            program.to_owned()
         };
-        let mut words: Vec<OsString> = Vec::new();
-        if self.private_hosts {
-            words.extend(
-                namespace::wrapper(&self.hosts_file())
-                    .into_iter()
-                    .map(OsString::from),
-            );
-        }
-        words.extend(self.user.wrapper().into_iter().map(OsString::from));
-        words.push(program);
-        let mut words = words.into_iter();
-        let mut command = Command::new(words.next().expect("there is at least the program"));
-        command.args(words);
+        let words = [namespaces, self.user.wrapper(), vec![program]].concat();
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]);
         self.furnish(&mut command);
         command
     }
@@ -342,10 +357,13 @@ fn reachable_executables(world: &Path, user: User) -> PathBuf {
     }
     let copies = world.join("bin");
     std::fs::create_dir(&copies).expect("a folder can be made in a temporary one");
-    let all = executable::SIDECARS
-        .into_iter()
-        .chain([executable::SUPERVISOR, executable::FIXTURE]);
-    for name in all {
+    std::fs::create_dir(copies.join("examples")).expect("a folder can be made in another");
+    let others = [
+        executable::SUPERVISOR,
+        executable::FIXTURE,
+        executable::DEMO,
+    ];
+    for name in executable::SIDECARS.into_iter().chain(others) {
         std::fs::copy(executable::find(name), copies.join(name))
             .expect("an executable can be copied");
     }

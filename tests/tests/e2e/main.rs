@@ -10,11 +10,15 @@
 
 mod bad_input;
 mod command;
+mod demo;
 mod happening;
+mod ipalias_alone;
 mod life;
 mod project;
 mod protocol;
+mod readme;
 mod ready;
 mod run_alone;
 mod sidecar;
 mod supervisor;
+mod tcpproxy_alone;

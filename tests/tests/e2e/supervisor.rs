@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use monday_tests::namespace::Privacy;
 use monday_tests::process::Process;
 use monday_tests::wait::{Deadline, PATIENCE};
 use monday_tests::world::{World, free_port};
@@ -54,7 +55,7 @@ fn api_address(project: &Value) -> SocketAddr {
 fn a_name_leads_through_the_proxy_to_the_service() {
     needs_programs!("curl");
     needs_mount_namespace!();
-    let world = World::new().with_private_hosts();
+    let world = World::new().with(Privacy::Hosts);
     let (yaml, port) = shop(&world);
     let (mut process, ready) = start(&world, &yaml);
     assert_eq!(ready["names"], true);
