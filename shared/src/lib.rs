@@ -7,6 +7,7 @@
 //! - [`rpc`]: the server and the client that carry these messages, and the [`rpc::hub`] that fans events out;
 //! - [`socket`]: where sockets live and who may bind, replace and use them;
 //! - [`life`]: the one life that every executable leads: flags, log, signals, lifeline, ready line, `-- COMMAND`, exit code;
+//! - [`lease`]: what lets the next one end the processes that survived a guardian;
 //! - small pieces that would otherwise be written several times: [`address_env`], [`backoff`], [`duration`], [`holder`],
 //!   [`name_colour`].
 //!
@@ -16,6 +17,7 @@ pub mod address_env;
 pub mod backoff;
 pub mod duration;
 pub mod holder;
+pub mod lease;
 pub mod life;
 pub mod name_colour;
 pub mod platform;

@@ -7,6 +7,7 @@
 //!
 //! Elsewhere orphans are not given to us; the groups that we began are then all that can be looked through.
 
+use std::collections::HashMap;
 use std::io;
 
 use monday_shared::platform;
@@ -16,8 +17,9 @@ use monday_shared::platform::process_tree::{
 use monday_shared::protocol::run::Exit;
 use nix::sys::signal::Signal;
 use rustix::process::{WaitOptions, WaitStatus, wait};
+use tokio::sync::oneshot;
 
-use crate::spawn::{SpawnError, Spawned, spawn};
+use crate::spawn::{Output, SpawnError, Spawned, Surroundings, spawn};
 use crate::spec::CheckedSpec;
 
 /// Whether everything below us comes to be our child at last.
@@ -34,6 +36,10 @@ pub(crate) struct Children {
     group: Option<u32>,
     /// When the group was asked to end, in the unit of process start times.
     group_asked: Option<u64>,
+    /// Only the command's group is ended; what else it started lives on.
+    group_only: bool,
+    /// Programs that run beside the command, by number, and who waits for their end.
+    helpers: HashMap<u32, oneshot::Sender<Exit>>,
 }
 
 /// What one look found.
@@ -66,6 +72,8 @@ impl Children {
             leader: None,
             group: None,
             group_asked: None,
+            group_only: false,
+            helpers: HashMap::new(),
         })
     }
 
@@ -73,12 +81,47 @@ impl Children {
     ///
     /// # Errors
     /// [`SpawnError`].
-    pub(crate) fn spawn(&mut self, spec: &CheckedSpec) -> Result<Spawned, SpawnError> {
-        let spawned = spawn(spec)?;
+    pub(crate) fn spawn(
+        &mut self,
+        spec: &CheckedSpec,
+        surroundings: &Surroundings,
+    ) -> Result<Spawned, SpawnError> {
+        let output = if spec.pty() {
+            Output::Terminal
+        } else {
+            Output::Pipes
+        };
+        let spawned = spawn(spec, surroundings, output)?;
         self.leader = Some(spawned.pid);
         self.group = Some(spawned.pid);
         self.group_asked = None;
+        self.group_only = spec.keep_children();
         Ok(spawned)
+    }
+
+    /// Starts a program beside the command, which is none of its family, and returns how it ends. To be called from
+    /// a thread that lives as long as the process.
+    ///
+    /// # Errors
+    /// [`SpawnError`].
+    pub(crate) fn spawn_helper(
+        &mut self,
+        spec: &CheckedSpec,
+        surroundings: &Surroundings,
+        output: Output,
+    ) -> Result<(Spawned, oneshot::Receiver<Exit>), SpawnError> {
+        let spawned = spawn(spec, surroundings, output)?;
+        let (ended, exit) = oneshot::channel();
+        self.helpers.insert(spawned.pid, ended);
+        Ok((spawned, exit))
+    }
+
+    /// Kills a helper with its group, if it is alive. What it left behind counts as the command's.
+    pub(crate) fn kill_helper(&self, pid: u32) {
+        if self.helpers.contains_key(&pid) {
+            // It was not waited for, so the number is its own, and KILL does not fail for one's own child.
+            let _ = signal_group(pid, Signal::SIGKILL);
+        }
     }
 
     /// Notices every child that ended. To be called whenever SIGCHLD came.
@@ -88,10 +131,15 @@ impl Children {
             match wait(WaitOptions::NOHANG) {
                 Ok(Some((pid, status))) => {
                     let pid = pid.as_raw_nonzero().get().unsigned_abs();
+                    let Some(exit) = exit(status) else { continue };
+                    if let Some(helper) = self.helpers.remove(&pid) {
+                        // Nobody may want to know any more.
+                        let _ = helper.send(exit);
+                    }
                     if self.leader == Some(pid) {
                         self.leader = None;
                     }
-                    ended.extend(exit(status).map(|exit| Ended { pid, exit }));
+                    ended.push(Ended { pid, exit });
                 }
                 Err(rustix::io::Errno::INTR) => {}
                 // Nobody else ended, or nobody else is there.
@@ -100,19 +148,30 @@ impl Children {
         }
     }
 
+    /// Whether programs run beside the command.
+    pub(crate) fn has_helpers(&self) -> bool {
+        !self.helpers.is_empty()
+    }
+
     /// Who is left of the command and of all that it ever started.
     pub(crate) fn left(&self) -> Left {
-        if ORPHANS_COME_TO_US && self.leader.is_none() && nobody_to_wait_for() {
+        let alone = self.leader.is_none() && self.helpers.is_empty();
+        if ORPHANS_COME_TO_US && alone && nobody_to_wait_for() {
             return Left::default();
         }
         let groups: Vec<u32> = self.group.into_iter().collect();
+        let helpers: Vec<u32> = self.helpers.keys().copied().collect();
         let family = Table::read().map(|table| {
-            table.family(Roots {
+            let mut family = table.family(Roots {
                 parents: &[self.own_pid],
                 // With orphans coming to us the group adds nobody, and its number may be somebody else's by now.
                 groups: if ORPHANS_COME_TO_US { &[] } else { &groups },
-                except: &[],
-            })
+                except: &helpers,
+            });
+            if self.group_only {
+                family.retain(|process| self.is_of_group(process));
+            }
+            family
         });
         match family {
             Ok(alive) => Left {

@@ -40,6 +40,10 @@ pub struct Cli {
     #[arg(long, value_name = "TIME", default_value = "10s", requires = "command")]
     stop_timeout: Span,
 
+    /// Note in this file what runs, so that the next monday-run with it ends what survived if this one is killed
+    #[arg(long, value_name = "PATH")]
+    lease: Option<PathBuf>,
+
     #[command(flatten)]
     life: LifeArgs,
 
@@ -121,6 +125,7 @@ impl Cli {
         Ok(Settings {
             name: self.name,
             spec: (!self.command.is_empty()).then_some(spec).transpose()?,
+            lease: self.lease,
             life: self.life,
         })
     }

@@ -5,9 +5,9 @@ use monday_shared::protocol::error::{ErrorKind, RpcError};
 use monday_shared::protocol::run::{Methods, Restart, Signal, Start, State, Status, Stop};
 
 use crate::guardian::Guardian;
+use crate::request::{How, Refusal};
 use crate::signal;
 use crate::spec::CheckedSpec;
-use crate::state::{How, Refusal};
 
 /// Answers clients.
 #[derive(Clone, Debug)]

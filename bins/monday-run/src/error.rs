@@ -5,8 +5,8 @@ use std::io;
 use monday_shared::life::LifeError;
 use monday_shared::life::exit::{FAILED, Failure, USAGE};
 
+use crate::request::Refusal;
 use crate::spec::SpecError;
-use crate::state::Refusal;
 
 /// What can end `monday-run` without a command's own status.
 #[derive(Debug, thiserror::Error)]

@@ -6,22 +6,21 @@
 use std::collections::HashMap;
 use std::future::pending;
 use std::io;
+use std::path::PathBuf;
 use std::time::Instant;
 
-use monday_shared::platform::process_tree::Sent;
-use monday_shared::protocol::run::{Event, State, Stream};
+use monday_shared::lease;
+use monday_shared::protocol::run::{Event, State};
 use monday_shared::rpc::hub::Hub;
 use nix::sys::signal::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinSet;
 
-use crate::children::{Children, Ended, Left};
-use crate::output::{self, Source};
-use crate::spawn::{SpawnError, Spawned};
+use crate::helper::Inside;
+use crate::live::Live;
+use crate::request::{How, Refusal};
 use crate::spec::CheckedSpec;
-use crate::state::{How, Machine, Notice, Processes, Refusal, Ticket};
-use crate::stop::Rest;
+use crate::state::{Machine, Notice, Ticket};
 
 /// How many requests wait for the guardian; it takes each in less time than a client needs to send one.
 const REQUESTS_AHEAD: usize = 64;
@@ -48,18 +47,23 @@ enum Request {
 }
 
 impl Guardian {
-    /// Begins to guard; nothing is started yet. To be called on a runtime whose thread lives as long as the process
+    /// Begins to guard; nothing is started yet. What a guardian with the same lease left behind when it was killed is
+    /// ended first. To be called on a runtime whose thread lives as long as the process
     /// (on Linux a command dies with the thread that started it), and once in a process: the guardian waits for every
     /// child of it.
     ///
     /// # Errors
     /// What the system says when it is asked for orphans and for SIGCHLD.
-    pub fn begin(hub: Hub<Event>) -> io::Result<Self> {
+    pub fn begin(hub: Hub<Event>, lease: Option<PathBuf>) -> io::Result<Self> {
+        if let Some(path) = &lease {
+            end_survivors(path);
+        }
         let child_signal = signal(SignalKind::child())?;
         let (requests, incoming) = mpsc::channel(REQUESTS_AHEAD);
         let (published, state) = watch::channel(State::default());
+        let (inside, from_inside) = mpsc::unbounded_channel();
         let task = Task {
-            machine: Machine::new(Live::new(hub.clone())?),
+            machine: Machine::new(Live::new(hub.clone(), inside, lease)?),
             hub,
             published,
             unpublished: Vec::new(),
@@ -68,7 +72,7 @@ impl Guardian {
             ending: None,
             abandoned: false,
         };
-        tokio::spawn(task.run(incoming, child_signal));
+        tokio::spawn(task.run(incoming, from_inside, child_signal));
         Ok(Self { requests, state })
     }
 
@@ -167,6 +171,7 @@ impl Task {
     async fn run(
         mut self,
         mut requests: mpsc::Receiver<Request>,
+        mut inside: mpsc::UnboundedReceiver<Inside>,
         mut child_signal: tokio::signal::unix::Signal,
     ) {
         loop {
@@ -176,6 +181,7 @@ impl Task {
                 _ = child_signal.recv() => self.machine.child_ended(Instant::now()),
                 () = at(wake_at) => self.machine.time(Instant::now()),
                 () = self.machine.processes_mut().output_ended() => {}
+                Some(inside) = inside.recv() => self.hear(inside),
                 request = requests.recv(), if !self.abandoned => {
                     self.abandoned = request.is_none();
                     let end = || Request::End(How::default(), oneshot::channel().0);
@@ -183,10 +189,12 @@ impl Task {
                 }
             }
             self.say();
-            if self.ending.is_some() && self.machine.is_resting() && self.unpublished.is_empty() {
+            let done = self.machine.is_resting() && self.unpublished.is_empty();
+            if self.ending.is_some() && done && !self.machine.processes_mut().has_helpers() {
                 break;
             }
         }
+        self.machine.processes_mut().finish().await;
         let state = self.machine.state();
         for reply in self.ending.into_iter().flatten() {
             let _ = reply.send(state.clone());
@@ -227,6 +235,28 @@ impl Task {
         }
     }
 
+    fn hear(&mut self, inside: Inside) {
+        let now = Instant::now();
+        let live = self.machine.processes_mut();
+        match inside {
+            Inside::Start {
+                spec,
+                output,
+                reply,
+            } => {
+                let started = live.start_helper(&spec, output);
+                if let Err(Ok(unwanted)) = reply.send(started) {
+                    live.kill_helper(unwanted.pid);
+                }
+            }
+            Inside::Kill(pid) => live.kill_helper(pid),
+            Inside::Probed(generation, ready) => self.machine.probed(now, generation, ready),
+            Inside::StopCommandsEnded(generation) => {
+                self.machine.stop_commands_ended(now, generation);
+            }
+        }
+    }
+
     fn ticket(&mut self, reply: Reply) -> Ticket {
         self.last_ticket += 1;
         self.tickets.insert(self.last_ticket, reply);
@@ -245,8 +275,8 @@ impl Task {
                 Notice::Changed(state) => self.unpublished.push(state),
             }
         }
-        // An end is the last to be said, and only if the machine still rests: what began since does not wait.
-        let hold = self.machine.is_resting() && self.machine.processes_mut().output_is_open();
+        // An end is the last to be said, and only if it is still over: what began since does not wait.
+        let hold = self.machine.is_over() && self.machine.processes_mut().output_is_open();
         let keep = usize::from(hold && !self.unpublished.is_empty());
         let ready = self.unpublished.len() - keep;
         for state in self.unpublished.drain(..ready) {
@@ -264,118 +294,21 @@ async fn at(time: Option<Instant>) {
     }
 }
 
-/// Real processes and their output.
-#[derive(Debug)]
-struct Live {
-    children: Children,
-    hub: Hub<Event>,
-    /// The readers of the last command's output; those of earlier ones go on by themselves.
-    readers: JoinSet<()>,
-    switches: output::Switches,
-    unwanted: bool,
-}
-
-impl Live {
-    fn new(hub: Hub<Event>) -> io::Result<Self> {
-        Ok(Self {
-            children: Children::new()?,
-            hub,
-            readers: JoinSet::new(),
-            switches: output::Switches::default(),
-            unwanted: false,
-        })
-    }
-
-    fn output_is_open(&self) -> bool {
-        !self.readers.is_empty()
-    }
-
-    /// Waits until one of the two streams has ended; never, if none is open. Dropping the future loses nothing.
-    async fn output_ended(&mut self) {
-        if self.readers.join_next().await.is_none() {
-            pending::<()>().await;
+/// Ends what a killed guardian left behind. What goes wrong is said; it is no reason to start nothing.
+fn end_survivors(path: &std::path::Path) {
+    match lease::end(path) {
+        Ok(ended) => {
+            for process in ended.ended {
+                tracing::warn!(
+                    "ended process {process}, which a killed monday-run had left behind"
+                );
+            }
+            for process in ended.survivors {
+                tracing::warn!(
+                    "cannot end process {process}, which a killed monday-run had left behind"
+                );
+            }
         }
-    }
-
-    fn close_output(&mut self) {
-        self.unwanted = true;
-        self.switches.unwanted.cancel();
-    }
-
-    fn rest(&self, left: Left) -> Rest {
-        let of_group = left
-            .alive
-            .iter()
-            .filter(|p| self.children.is_of_group(p))
-            .count();
-        Rest {
-            of_group,
-            alive: left.alive,
-            denied: left.denied,
-        }
-    }
-}
-
-impl Processes for Live {
-    fn spawn(&mut self, generation: u64, spec: &CheckedSpec) -> Result<u32, SpawnError> {
-        let Spawned {
-            pid,
-            stdout,
-            stderr,
-        } = self.children.spawn(spec)?;
-        self.readers.detach_all();
-        self.switches = output::Switches::default();
-        if self.unwanted {
-            self.switches.unwanted.cancel();
-        }
-        for (stream, fd) in [(Stream::Stdout, stdout), (Stream::Stderr, stderr)] {
-            let source = Source { generation, stream };
-            let reading = output::forward(fd, source, self.hub.clone(), self.switches.clone());
-            self.readers.spawn(async move {
-                if let Err(error) = reading.await {
-                    tracing::warn!(%error, "cannot read the command's {stream:?} any further");
-                }
-            });
-        }
-        Ok(pid)
-    }
-
-    fn reap(&mut self) -> Vec<Ended> {
-        self.children.reap()
-    }
-
-    fn signal_group(&self, signal: Signal) -> Result<(), Refusal> {
-        delivered(signal, self.children.signal_group(signal))
-    }
-
-    fn ask_group(&mut self, signal: Signal) -> Result<(), Refusal> {
-        let asked = self.children.ask_group(signal);
-        delivered(signal, asked)
-    }
-
-    fn ask_rest(&self, signal: Signal) {
-        self.children.ask_rest(signal);
-    }
-
-    fn look(&self) -> Rest {
-        self.rest(self.children.left())
-    }
-
-    fn kill(&self) -> Rest {
-        self.rest(self.children.kill())
-    }
-
-    fn over(&mut self) {
-        self.switches.over.cancel();
-    }
-}
-
-fn delivered(signal: Signal, sent: io::Result<Sent>) -> Result<(), Refusal> {
-    let refusal = |why: String| Refusal::Signal { signal, why };
-    match sent {
-        Ok(Sent::Delivered) => Ok(()),
-        Ok(Sent::Gone) => Err(refusal("it has ended".to_owned())),
-        Ok(Sent::Denied) => Err(refusal("it belongs to another user".to_owned())),
-        Err(error) => Err(refusal(error.to_string())),
+        Err(error) => tracing::warn!("{error}"),
     }
 }

@@ -5,14 +5,18 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use monday_shared::protocol::run::{Event, Output, Stream};
+use monday_shared::protocol::run::{Event, Line, Output, Stream};
 use monday_shared::rpc::hub::Hub;
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use regex::bytes::Regex;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe::Receiver;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::lines::{Batch, Last, Splitter};
+use crate::log_file::Log;
 
 /// What one read takes at most: what a pipe holds by default.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -45,10 +49,40 @@ pub(crate) struct Switches {
     pub(crate) unwanted: CancellationToken,
 }
 
+/// Looks for a line.
+#[derive(Clone, Debug)]
+pub(crate) struct Tap {
+    pattern: Regex,
+    matched: CancellationToken,
+}
+
+impl Tap {
+    pub(crate) fn new(pattern: Regex, matched: CancellationToken) -> Self {
+        Self { pattern, matched }
+    }
+
+    fn look_at(&self, lines: &[Line]) {
+        if !self.matched.is_cancelled() && lines.iter().any(|line| self.pattern.is_match(&line.0)) {
+            self.matched.cancel();
+        }
+    }
+}
+
+/// Where output goes.
+#[derive(Clone, Debug)]
+pub(crate) struct Sinks {
+    /// To whoever subscribed.
+    pub(crate) hub: Hub<Event>,
+    /// Into a file.
+    pub(crate) log: Option<Log>,
+    /// To whoever looks for a line.
+    pub(crate) tap: Option<Tap>,
+}
+
 /// One stream that is read.
 struct Reader {
     source: Source,
-    hub: Hub<Event>,
+    sinks: Sinks,
     pipe: Receiver,
     splitter: Splitter,
 }
@@ -61,13 +95,13 @@ struct Reader {
 pub(crate) async fn forward(
     fd: OwnedFd,
     source: Source,
-    hub: Hub<Event>,
+    sinks: Sinks,
     switches: Switches,
 ) -> io::Result<()> {
     let mut reader = Reader {
         source,
-        hub,
-        pipe: Receiver::from_owned_fd(fd)?,
+        sinks,
+        pipe: Receiver::from_owned_fd_unchecked(nonblocking(fd)?)?,
         splitter: Splitter::default(),
     };
     let read = tokio::select! {
@@ -96,7 +130,7 @@ impl Reader {
             let silent_at = last_words_end.map(|_| Instant::now() + SILENCE);
             let batch = tokio::select! {
                 biased;
-                read = self.pipe.read(&mut chunk) => match read? {
+                read = self.pipe.read(&mut chunk) => match end_of_terminal(read)? {
                     0 => return Ok(()),
                     bytes => self.splitter.push(chunk.get(..bytes).unwrap_or_default()),
                 },
@@ -124,7 +158,7 @@ impl Reader {
         while left > 0 {
             let take = chunk.len().min(left);
             let some = chunk.get_mut(..take).unwrap_or_default();
-            match self.pipe.try_read(some) {
+            match end_of_terminal(self.pipe.try_read(some)) {
                 Ok(0) => break,
                 Ok(bytes) => {
                     left -= bytes.min(left);
@@ -149,7 +183,28 @@ impl Reader {
             partial: last == Last::Piece,
             unterminated: last == Last::Unterminated,
         };
-        self.hub.publish_bulk(Event::Output(output)).await;
+        if let Some(tap) = &self.sinks.tap {
+            tap.look_at(&output.lines);
+        }
+        if let Some(log) = &self.sinks.log {
+            log.put(output.clone()).await;
+        }
+        self.sinks.hub.publish_bulk(Event::Output(output)).await;
+    }
+}
+
+/// A terminal cannot be opened as a pipe is, but it is read like one.
+fn nonblocking(fd: OwnedFd) -> io::Result<OwnedFd> {
+    let flags = OFlag::from_bits_retain(fcntl(&fd, FcntlArg::F_GETFL)?);
+    fcntl(&fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
+    Ok(fd)
+}
+
+/// When nobody holds a terminal any more, Linux says that it cannot be read (`pty(7)`).
+fn end_of_terminal(read: io::Result<usize>) -> io::Result<usize> {
+    match read {
+        Err(error) if error.raw_os_error() == Some(Errno::EIO as i32) => Ok(0),
+        read => read,
     }
 }
 

@@ -1,6 +1,6 @@
 //! The life of the executable around the guardian: what is printed, what ends it, and with which status.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anstream::{AutoStream, ColorChoice};
@@ -16,8 +16,8 @@ use tokio::time::Instant;
 use crate::control::Control;
 use crate::error::RunError;
 use crate::guardian::Guardian;
+use crate::request::How;
 use crate::spec::CheckedSpec;
-use crate::state::How;
 use crate::text::Text;
 
 /// How long a command may take to stop when our parent is gone.
@@ -37,6 +37,8 @@ pub struct Settings {
     pub name: Option<String>,
     /// What to run; nothing: wait until a client says so.
     pub spec: Option<CheckedSpec>,
+    /// The file that lets the next one end what we leave behind when we are killed.
+    pub lease: Option<PathBuf>,
     /// What every executable is told.
     pub life: LifeArgs,
 }
@@ -46,10 +48,15 @@ pub struct Settings {
 /// # Errors
 /// [`RunError`] if the command cannot be started, or something that is needed for that cannot be had.
 pub async fn run(settings: Settings) -> Result<u8, RunError> {
-    let Settings { name, spec, life } = settings;
+    let Settings {
+        name,
+        spec,
+        lease,
+        life,
+    } = settings;
     let mut sidecar = Sidecar::begin(&life, false)?;
     let hub = Hub::new();
-    let guardian = Guardian::begin(hub.clone()).map_err(|source| RunError::Io {
+    let guardian = Guardian::begin(hub.clone(), lease).map_err(|source| RunError::Io {
         what: "become the parent of orphans",
         source,
     })?;

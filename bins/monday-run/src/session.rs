@@ -16,12 +16,18 @@ use nix::sys::signal::{SigSet, SigmaskHow};
 /// Makes the command the leader of a session and group of its own, so that no terminal's Ctrl-C reaches it but
 /// through us and one signal reaches all of its group, and gives it every signal in its default state: a shell starts
 /// its background jobs with INT and QUIT ignored, and we block what we read through a descriptor.
-pub(crate) fn begin_own(command: &mut Command) {
+///
+/// With a terminal, that is the command's standard input, and becomes the terminal of the session.
+pub(crate) fn begin_own(command: &mut Command, on_terminal: bool) {
     // SAFETY: the closure runs between fork and exec and makes only system calls that are async-signal-safe (setsid,
-    // signal, sigprocmask); it allocates nothing and takes no lock.
+    // ioctl, signal, sigprocmask); it allocates nothing and takes no lock.
     unsafe {
-        command.pre_exec(|| {
+        command.pre_exec(move || {
             nix::unistd::setsid()?;
+            if on_terminal {
+                // The standard library has put the standard streams in their places before.
+                rustix::process::ioctl_tiocsctty(rustix::stdio::stdin())?;
+            }
             reset_signals()
         });
     }

@@ -1,355 +1,109 @@
-//! Starts the command: pipes for its output, no input, a session of its own, death with us.
+//! Starts a program: pipes or a terminal for its output, no input, a session of its own, death with us.
 
-use std::ffi::OsString;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use monday_shared::platform;
 use nix::sys::signal::Signal;
-use nix::unistd::{AccessFlags, access};
 
+use crate::pty::Terminal;
 use crate::session;
 use crate::spec::CheckedSpec;
 
-/// A command that was started. It leads its group and its session, both of which have its process number.
+mod explain;
+
+pub use explain::SpawnError;
+
+/// Where the output of a program goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Into a pipe for each stream.
+    Pipes,
+    /// To a terminal of its own, which is its input as well.
+    Terminal,
+    /// Nowhere.
+    Nowhere,
+}
+
+/// What a program finds beside what its specification says.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    /// Variables that are ours, and that no specification changes.
+    pub env: Vec<(&'static str, String)>,
+}
+
+/// A program that was started. It leads its group and its session, both of which have its process number.
 #[derive(Debug)]
 pub struct Spawned {
     /// Its process number.
     pub pid: u32,
-    /// What it writes to descriptor 1 can be read here.
-    pub stdout: OwnedFd,
-    /// What it writes to descriptor 2 can be read here.
-    pub stderr: OwnedFd,
+    /// What it writes to descriptor 1, or to its terminal, can be read here.
+    pub stdout: Option<OwnedFd>,
+    /// What it writes to descriptor 2 can be read here, unless it has a terminal.
+    pub stderr: Option<OwnedFd>,
 }
 
-/// Why a command cannot be started.
-#[derive(Debug, thiserror::Error)]
-pub enum SpawnError {
-    /// The folder is not there.
-    #[error("cannot run `{program}` in the folder `{}`: {why}; create it or correct the path", dir.display())]
-    Folder {
-        /// The program.
-        program: String,
-        /// Where it should run.
-        dir: PathBuf,
-        /// What is wrong with the folder.
-        why: String,
-    },
-    /// No folder of `PATH` holds the program.
-    #[error(
-        "cannot run `{program}`: there is no such program in PATH ({path}); install it, or write its path"
-    )]
-    NotFound {
-        /// The program.
-        program: String,
-        /// Where it was looked for.
-        path: String,
-    },
-    /// The path of the program leads nowhere.
-    #[error("cannot run `{program}`: there is no such file{}; build it first, or correct the path", within(dir.as_deref()))]
-    NoFile {
-        /// The program.
-        program: String,
-        /// The folder that the path is relative to.
-        dir: Option<PathBuf>,
-    },
-    /// The program is a script whose interpreter is missing.
-    #[error(
-        "cannot run `{program}`: its first line asks for `{interpreter}`, which does not exist; install that, or correct the line"
-    )]
-    NoInterpreter {
-        /// The program.
-        program: String,
-        /// What its first line names.
-        interpreter: String,
-    },
-    /// The program may not be executed.
-    #[error("cannot run `{program}`: {why}")]
-    NotExecutable {
-        /// The program.
-        program: String,
-        /// What is wrong, and what to do.
-        why: String,
-    },
-    /// Something else.
-    #[error("cannot run `{program}`: {source}{}", advice(.source))]
-    Os {
-        /// The program.
-        program: String,
-        /// What the system says.
-        source: io::Error,
-    },
-}
-
-fn within(dir: Option<&Path>) -> String {
-    dir.map_or_else(String::new, |dir| {
-        format!(" (seen from `{}`)", dir.display())
-    })
-}
-
-fn advice(error: &io::Error) -> &'static str {
-    match error.raw_os_error().map(nix::errno::Errno::from_raw) {
-        Some(nix::errno::Errno::ENOEXEC) => "; it is no program for this machine, rebuild it here",
-        Some(nix::errno::Errno::E2BIG) => "; its arguments and environment are too long together",
-        Some(nix::errno::Errno::EAGAIN) => {
-            "; too many processes are running, see `ulimit -u` and the limit of the control group"
-        }
-        Some(nix::errno::Errno::EMFILE | nix::errno::Errno::ENFILE) => {
-            "; too many files are open, see `ulimit -n`"
-        }
-        _ => "",
-    }
-}
-
-/// Starts the command.
+/// Starts the program.
 ///
-/// To be called from a thread that lives as long as the process: on Linux the end of that thread kills the command.
+/// To be called from a thread that lives as long as the process: on Linux the end of that thread kills the program.
 ///
 /// # Errors
 /// [`SpawnError`] says which part of the specification is at fault.
-pub fn spawn(spec: &CheckedSpec) -> Result<Spawned, SpawnError> {
+pub fn spawn(
+    spec: &CheckedSpec,
+    surroundings: &Surroundings,
+    output: Output,
+) -> Result<Spawned, SpawnError> {
     let os = |source| SpawnError::Os {
         program: spec.program().to_owned(),
         source,
     };
-    let (stdout, stdout_writer) = io::pipe().map_err(os)?;
-    let (stderr, stderr_writer) = io::pipe().map_err(os)?;
-    let mut command = command(spec);
-    command.stdout(stdout_writer).stderr(stderr_writer);
-    session::begin_own(&mut command);
+    let mut command = command(spec, surroundings);
+    let (stdout, stderr) = match output {
+        Output::Pipes => {
+            let (stdout, stdout_writer) = io::pipe().map_err(os)?;
+            let (stderr, stderr_writer) = io::pipe().map_err(os)?;
+            command.stdout(stdout_writer).stderr(stderr_writer);
+            (Some(stdout.into()), Some(stderr.into()))
+        }
+        Output::Terminal => {
+            let terminal = Terminal::open().map_err(os)?;
+            let end = || terminal.program_end.try_clone().map(Stdio::from);
+            command.stdin(end().map_err(os)?);
+            command.stdout(end().map_err(os)?);
+            command.stderr(end().map_err(os)?);
+            (Some(terminal.our_end), None)
+        }
+        Output::Nowhere => {
+            command.stdout(Stdio::null()).stderr(Stdio::null());
+            (None, None)
+        }
+    };
+    session::begin_own(&mut command, output == Output::Terminal);
     platform::die_with_parent(&mut command, Signal::SIGKILL);
     // The child is waited for by number, with all that is adopted: see `children`.
-    let child = command.spawn().map_err(|error| explain(spec, error))?;
+    let child = command
+        .spawn()
+        .map_err(|error| explain::explain(spec, error))?;
     Ok(Spawned {
         pid: child.id(),
-        stdout: stdout.into(),
-        stderr: stderr.into(),
+        stdout,
+        stderr,
     })
 }
 
-fn command(spec: &CheckedSpec) -> Command {
+fn command(spec: &CheckedSpec, surroundings: &Surroundings) -> Command {
     let mut command = Command::new(spec.program());
     command
         .args(spec.arguments())
-        // This was about our readiness, not about the command's.
+        // This was about our readiness, not about the program's.
         .env_remove("NOTIFY_SOCKET")
         .envs(spec.env().iter().map(|(name, value)| (name, value)))
+        .envs(surroundings.env.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null());
     if let Some(dir) = spec.dir() {
         command.current_dir(dir);
     }
     command
-}
-
-/// The system gives one number for many faults; this looks for the one that is meant.
-fn explain(spec: &CheckedSpec, error: io::Error) -> SpawnError {
-    let program = spec.program().to_owned();
-    if let Some(dir) = spec.dir()
-        && let Some(why) = folder_fault(dir)
-    {
-        return SpawnError::Folder {
-            program,
-            dir: dir.to_owned(),
-            why,
-        };
-    }
-    match error.kind() {
-        io::ErrorKind::NotFound => not_found(spec, program),
-        io::ErrorKind::PermissionDenied => {
-            match candidates(spec).into_iter().find(|p| p.exists()) {
-                Some(file) => SpawnError::NotExecutable {
-                    why: not_executable(&file),
-                    program,
-                },
-                None => SpawnError::Os {
-                    program,
-                    source: error,
-                },
-            }
-        }
-        _ => SpawnError::Os {
-            program,
-            source: error,
-        },
-    }
-}
-
-fn folder_fault(dir: &Path) -> Option<String> {
-    match dir.metadata() {
-        Ok(found) if !found.is_dir() => Some("it is no folder".to_owned()),
-        Ok(_) if access(dir, AccessFlags::X_OK).is_err() => {
-            Some("it may not be entered".to_owned())
-        }
-        Ok(_) => None,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Some("it does not exist".to_owned())
-        }
-        Err(error) => Some(error.to_string()),
-    }
-}
-
-fn not_found(spec: &CheckedSpec, program: String) -> SpawnError {
-    let found = candidates(spec).into_iter().find(|p| p.exists());
-    match found {
-        // The file is there, so what is not found is what shall run it.
-        Some(file) => match interpreter(&file) {
-            Some(interpreter) => SpawnError::NoInterpreter {
-                program,
-                interpreter,
-            },
-            None => SpawnError::NotExecutable {
-                program,
-                why: "it needs a loader that does not exist here: it was built for another system, rebuild it".to_owned(),
-            },
-        },
-        None if program.contains('/') => SpawnError::NoFile {
-            program,
-            dir: spec.dir().map(Path::to_owned),
-        },
-        None => SpawnError::NotFound {
-            program,
-            path: search_path(spec).to_string_lossy().into_owned(),
-        },
-    }
-}
-
-fn not_executable(file: &Path) -> String {
-    if file.is_dir() {
-        return "it is a folder".to_owned();
-    }
-    match interpreter(file).filter(|interpreter| !is_executable(Path::new(interpreter))) {
-        Some(interpreter) if is_executable(file) => {
-            format!("its first line asks for `{interpreter}`, which may not be executed")
-        }
-        _ => format!(
-            "{} may not be executed; if it is meant to be, try `chmod +x {0}`",
-            file.display()
-        ),
-    }
-}
-
-fn is_executable(file: &Path) -> bool {
-    access(file, AccessFlags::X_OK).is_ok()
-}
-
-/// What the `#!` line of a script names.
-fn interpreter(file: &Path) -> Option<String> {
-    use std::io::Read as _;
-    // Linux reads no more than 256 bytes of that line (execve(2)).
-    let mut head = Vec::new();
-    std::fs::File::open(file)
-        .ok()?
-        .take(256)
-        .read_to_end(&mut head)
-        .ok()?;
-    let line = head
-        .strip_prefix(b"#!")?
-        .split(|&byte| byte == b'\n')
-        .next()?;
-    let line = String::from_utf8_lossy(line);
-    line.split_whitespace().next().map(str::to_owned)
-}
-
-/// The variable that the command will see, since that is the one that is searched.
-fn search_path(spec: &CheckedSpec) -> OsString {
-    spec.env()
-        .iter()
-        .rev()
-        .find(|(name, _)| name == "PATH")
-        .map(|(_, value)| OsString::from(value))
-        .or_else(|| std::env::var_os("PATH"))
-        .unwrap_or_default()
-}
-
-/// The files that the program's name can mean, as exec sees them: from the folder that it runs in.
-fn candidates(spec: &CheckedSpec) -> Vec<PathBuf> {
-    let dir = spec.dir().unwrap_or(Path::new(""));
-    if spec.program().contains('/') {
-        return vec![dir.join(spec.program())];
-    }
-    std::env::split_paths(&search_path(spec))
-        .map(|folder| dir.join(folder).join(spec.program()))
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::fs;
-    use std::os::unix::fs::PermissionsExt as _;
-
-    use monday_shared::protocol::run::RunSpec;
-
-    use super::*;
-
-    fn checked(words: &[&str], dir: Option<&Path>) -> CheckedSpec {
-        let mut spec = RunSpec::new(words.iter().map(|&word| word.to_owned()).collect());
-        spec.dir = dir.map(Path::to_owned);
-        CheckedSpec::try_from(spec).unwrap()
-    }
-
-    fn file(dir: &Path, name: &str, text: &str, mode: u32) {
-        let path = dir.join(name);
-        fs::write(&path, text).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-    }
-
-    #[test]
-    fn a_missing_program_is_named_with_the_path_that_was_searched() {
-        let mut spec = RunSpec::new(vec!["no-such-program-here".to_owned()]);
-        spec.env = vec![("PATH".to_owned(), "/nowhere:/neither".to_owned())];
-        let error = spawn(&CheckedSpec::try_from(spec).unwrap()).unwrap_err();
-        assert!(matches!(error, SpawnError::NotFound { .. }), "{error:?}");
-        let text = error.to_string();
-        assert!(text.contains("no-such-program-here") && text.contains("/nowhere:/neither"));
-    }
-
-    #[test]
-    fn a_missing_file_is_named_with_the_folder_it_is_relative_to() {
-        let dir = tempfile::tempdir().unwrap();
-        let error = spawn(&checked(&["./server"], Some(dir.path()))).unwrap_err();
-        assert!(matches!(error, SpawnError::NoFile { .. }), "{error:?}");
-        assert!(error.to_string().contains(dir.path().to_str().unwrap()));
-    }
-
-    #[test]
-    fn a_missing_folder_is_named_even_when_the_program_exists() {
-        let dir = tempfile::tempdir().unwrap();
-        let gone = dir.path().join("gone");
-        let error = spawn(&checked(&["sh"], Some(&gone))).unwrap_err();
-        assert!(error.to_string().contains("does not exist"), "{error}");
-        file(dir.path(), "file", "", 0o644);
-        let error = spawn(&checked(&["sh"], Some(&dir.path().join("file")))).unwrap_err();
-        assert!(error.to_string().contains("no folder"), "{error}");
-    }
-
-    #[test]
-    fn a_file_that_may_not_be_executed_is_told_apart_from_one_that_is_missing() {
-        let dir = tempfile::tempdir().unwrap();
-        file(dir.path(), "script", "#!/bin/sh\n", 0o644);
-        let error = spawn(&checked(&["./script"], Some(dir.path()))).unwrap_err();
-        assert!(
-            matches!(error, SpawnError::NotExecutable { .. }),
-            "{error:?}"
-        );
-        assert!(error.to_string().contains("chmod +x"), "{error}");
-        let error = spawn(&checked(&["/"], None)).unwrap_err();
-        assert!(error.to_string().contains("a folder"), "{error}");
-    }
-
-    #[test]
-    fn a_script_whose_interpreter_is_missing_names_the_interpreter() {
-        let dir = tempfile::tempdir().unwrap();
-        file(dir.path(), "script", "#!/nowhere/interpreter -x\n", 0o755);
-        let error = spawn(&checked(&["./script"], Some(dir.path()))).unwrap_err();
-        assert!(
-            matches!(error, SpawnError::NoInterpreter { .. }),
-            "{error:?}"
-        );
-        assert!(
-            error.to_string().contains("`/nowhere/interpreter`"),
-            "{error}"
-        );
-    }
 }

@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use monday_shared::protocol::run::RunSpec;
+use monday_shared::protocol::run::{LogFile, Probe, Readiness, RestartPolicy, RunSpec};
 use nix::sys::signal::Signal;
 
+use crate::probe::{http, tcp};
 use crate::signal::{self, SignalError};
 
 /// What is wrong with a [`RunSpec`].
@@ -19,6 +20,22 @@ pub enum SpecError {
     ZeroByte {
         /// Which text.
         what: String,
+    },
+    /// A command beside the main one has no program.
+    #[error("{what} is empty: give a program and its arguments")]
+    Empty {
+        /// Which.
+        what: String,
+    },
+    /// A probe cannot be tried.
+    #[error("`{text}` is no {what} that readiness can be asked of: {help}")]
+    Probe {
+        /// What it should be.
+        what: &'static str,
+        /// What it is.
+        text: String,
+        /// What to write.
+        help: String,
     },
     /// A variable's name cannot be one.
     #[error(
@@ -64,8 +81,45 @@ impl TryFrom<RunSpec> for CheckedSpec {
             no_zero(name.as_bytes(), || "the name of a variable".to_owned())?;
             no_zero(value.as_bytes(), || format!("the variable `{name}`"))?;
         }
+        for words in &spec.stop_commands {
+            let command = || "a stop command".to_owned();
+            if words.first().is_none_or(String::is_empty) {
+                return Err(SpecError::Empty { what: command() });
+            }
+            no_zero(words.concat().as_bytes(), command)?;
+        }
+        if let Some(ready) = &spec.ready {
+            check_probe(&ready.probe)?;
+        }
         let stop_signal = signal::parse(&spec.stop_signal)?;
         Ok(Self { spec, stop_signal })
+    }
+}
+
+fn check_probe(probe: &Probe) -> Result<(), SpecError> {
+    let wrong = |what, text: &str, help: &str| SpecError::Probe {
+        what,
+        text: text.to_owned(),
+        help: help.to_owned(),
+    };
+    match probe {
+        Probe::Http(url) if http::Url::parse(url).is_none() => {
+            Err(wrong("URL", url, "write `http://HOST:PORT/PATH`"))
+        }
+        Probe::Tcp(address) if !tcp::is_address(address) => {
+            Err(wrong("address", address, "write `HOST:PORT`"))
+        }
+        Probe::Log(pattern) => match regex::bytes::Regex::new(pattern) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(wrong("regular expression", pattern, &error.to_string())),
+        },
+        Probe::Exec(words) if words.first().is_none_or(String::is_empty) => Err(SpecError::Empty {
+            what: "the readiness command".to_owned(),
+        }),
+        Probe::Exec(words) => no_zero(words.concat().as_bytes(), || {
+            "the readiness command".to_owned()
+        }),
+        Probe::Http(_) | Probe::Tcp(_) | Probe::Notify => Ok(()),
     }
 }
 
@@ -111,6 +165,52 @@ impl CheckedSpec {
     #[must_use]
     pub fn stop_timeout(&self) -> Duration {
         self.spec.stop_timeout.0
+    }
+
+    /// What is run before it is asked to stop: programs with their arguments.
+    #[must_use]
+    pub fn stop_commands(&self) -> &[Vec<String>] {
+        &self.spec.stop_commands
+    }
+
+    /// Whether it is started again when it ends by itself.
+    #[must_use]
+    pub fn restart(&self) -> RestartPolicy {
+        self.spec.restart
+    }
+
+    /// When it is ready, if that has to be found out.
+    #[must_use]
+    pub fn ready(&self) -> Option<&Readiness> {
+        self.spec.ready.as_ref()
+    }
+
+    /// Whether what it leaves behind lives on.
+    #[must_use]
+    pub fn keep_children(&self) -> bool {
+        self.spec.keep_children
+    }
+
+    /// Whether it runs on a terminal of its own.
+    #[must_use]
+    pub fn pty(&self) -> bool {
+        self.spec.pty
+    }
+
+    /// The file that gets its output as well.
+    #[must_use]
+    pub fn log_file(&self) -> Option<&LogFile> {
+        self.spec.log_file.as_ref()
+    }
+
+    /// Another command in the same surroundings: the same folder and environment, nothing else.
+    #[must_use]
+    pub fn beside(&self, command: Vec<String>) -> RunSpec {
+        RunSpec {
+            dir: self.spec.dir.clone(),
+            env: self.spec.env.clone(),
+            ..RunSpec::new(command)
+        }
     }
 }
 

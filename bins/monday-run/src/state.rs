@@ -5,23 +5,29 @@
 //!
 //! There is at most one command at any time. What is asked for while an old one is ending is remembered as the one
 //! thing that comes next; a later request replaces it, and whoever waited for the earlier one is told so.
+//!
+//! This file holds what is asked for; what happens by itself is in `course`.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use monday_shared::platform::process_tree::Process;
 use monday_shared::protocol::run::{Exit, Phase, State};
 use nix::sys::signal::Signal;
 
 use crate::children::Ended;
+use crate::request::{How, Refusal};
+use crate::restart::Restarts;
 use crate::spawn::SpawnError;
 use crate::spec::CheckedSpec;
-use crate::stop::{Rest, Sequence, Step};
+use crate::stop::{Rest, Sequence};
+
+mod course;
 
 /// What the state machine does to processes.
 pub(crate) trait Processes {
-    /// Starts the command and returns its process number.
-    fn spawn(&mut self, generation: u64, spec: &CheckedSpec) -> Result<u32, SpawnError>;
+    /// Starts the command and returns its process number. Whether it is ready is found out from then on, if it has to
+    /// be.
+    fn spawn(&mut self, generation: u64, spec: &Arc<CheckedSpec>) -> Result<u32, SpawnError>;
     /// Notices who ended.
     fn reap(&mut self) -> Vec<Ended>;
     /// Sends a signal to the command's group.
@@ -34,65 +40,16 @@ pub(crate) trait Processes {
     fn look(&self) -> Rest;
     /// Kills everybody who is left, once.
     fn kill(&self) -> Rest;
-    /// Nobody is left of this generation, so its output has nothing to wait for.
-    fn over(&mut self);
+    /// Runs the stop commands of this generation.
+    fn run_stop_commands(&mut self, generation: u64, spec: &Arc<CheckedSpec>);
+    /// Ends the stop commands.
+    fn end_stop_commands(&mut self);
+    /// Everybody is gone of this generation, or those who are not are given up.
+    fn over(&mut self, everybody: bool);
 }
 
 /// Names a request that waits for its answer.
 pub(crate) type Ticket = u64;
-
-/// Why a request is not done.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// The command could not be started.
-    #[error("{0}")]
-    Spawn(String),
-    /// Another request came in before this one was done.
-    #[error("the command was not started, because {0} came in meanwhile")]
-    Superseded(&'static str),
-    /// Nothing was ever started.
-    #[error("there is nothing to restart: `start` says what to run")]
-    NothingToRestart,
-    /// The command does not run.
-    #[error("there is nothing to signal: the command does not run ({0})")]
-    NotRunning(State),
-    /// The signal was not delivered.
-    #[error("cannot send {signal} to the command: {why}")]
-    Signal {
-        /// Which signal.
-        signal: Signal,
-        /// What the system says.
-        why: String,
-    },
-    /// Some processes could not be ended.
-    #[error("{0}")]
-    Survivors(String),
-    /// The guardian takes nothing new.
-    #[error("monday-run is about to end and starts nothing new")]
-    Ending,
-}
-
-/// How a stop deviates from the specification.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct How {
-    /// Instead of the stop signal.
-    pub signal: Option<Signal>,
-    /// Instead of the stop time-out.
-    pub timeout: Option<Duration>,
-    /// Whatever the time-out is, no longer than this.
-    pub at_most: Option<Duration>,
-}
-
-impl How {
-    fn signal(&self, spec: &CheckedSpec) -> Signal {
-        self.signal.unwrap_or_else(|| spec.stop_signal())
-    }
-
-    fn timeout(&self, spec: &CheckedSpec) -> Duration {
-        let timeout = self.timeout.unwrap_or_else(|| spec.stop_timeout());
-        self.at_most.map_or(timeout, |most| timeout.min(most))
-    }
-}
 
 /// What the state machine has to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,14 +65,36 @@ enum Life {
     Resting(Phase),
     Running {
         pid: u32,
+        lived: Lived,
     },
     Ending {
         /// The command itself, while it is alive.
         pid: Option<u32>,
-        /// Whether it was asked to end, rather than having ended by itself.
-        on_request: bool,
+        why: Why,
+        lived: Lived,
         sequence: Sequence,
     },
+    /// It ended by itself and is started again.
+    Waiting {
+        until: Instant,
+    },
+}
+
+/// What is known of the present life.
+#[derive(Clone, Copy, Debug)]
+struct Lived {
+    since: Instant,
+    /// Whether it is ready, if it has to be.
+    ready: Option<bool>,
+}
+
+/// Why the command ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Why {
+    Request,
+    Itself,
+    /// It was not ready in time.
+    NotReady(String),
 }
 
 /// The state machine.
@@ -126,8 +105,11 @@ pub(crate) struct Machine<P> {
     life: Life,
     /// What runs, or ran last.
     spec: Option<Arc<CheckedSpec>>,
+    restarts: Restarts,
     exit: Option<Exit>,
     reason: Option<String>,
+    /// It rests because it was not ready in time.
+    not_ready: bool,
     /// What is started when the present one is over.
     next: Option<Arc<CheckedSpec>>,
     /// Who waits for the next start.
@@ -144,8 +126,10 @@ impl<P: Processes> Machine<P> {
             generation: 0,
             life: Life::Resting(Phase::Idle),
             spec: None,
+            restarts: Restarts::new(monday_shared::protocol::run::RestartPolicy::default()),
             exit: None,
             reason: None,
+            not_ready: false,
             next: None,
             waiting_for_start: Vec::new(),
             waiting_for_end: Vec::new(),
@@ -165,29 +149,37 @@ impl<P: Processes> Machine<P> {
 
     /// How it is now.
     pub(crate) fn state(&self) -> State {
-        let (phase, pid) = match &self.life {
-            Life::Resting(phase) => (*phase, None),
-            Life::Running { pid } => (Phase::Running, Some(*pid)),
-            Life::Ending { pid, .. } => (Phase::Stopping, *pid),
+        let (phase, pid, ready) = match &self.life {
+            Life::Resting(phase) => (*phase, None, self.not_ready.then_some(false)),
+            Life::Waiting { .. } => (Phase::Waiting, None, None),
+            Life::Running { pid, lived } => (Phase::Running, Some(*pid), lived.ready),
+            Life::Ending { pid, .. } => (Phase::Stopping, *pid, None),
         };
         State {
             phase,
             generation: self.generation,
             pid,
+            ready,
             exit: self.exit,
             reason: self.reason.clone(),
         }
     }
 
-    /// Nothing runs.
+    /// Nothing runs, and nothing will unless somebody asks for it.
     pub(crate) fn is_resting(&self) -> bool {
         matches!(self.life, Life::Resting(_))
+    }
+
+    /// Nothing runs at this moment.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.life, Life::Resting(_) | Life::Waiting { .. })
     }
 
     /// When [`time`](Self::time) should be called next.
     pub(crate) fn wake_at(&self) -> Option<Instant> {
         match &self.life {
             Life::Ending { sequence, .. } => Some(sequence.wake_at()),
+            Life::Waiting { until } => Some(*until),
             Life::Resting(_) | Life::Running { .. } => None,
         }
     }
@@ -196,9 +188,9 @@ impl<P: Processes> Machine<P> {
     pub(crate) fn start(&mut self, now: Instant, ticket: Ticket, spec: CheckedSpec) {
         let spec = Arc::new(spec);
         match &self.life {
-            Life::Resting(_) => {
+            Life::Resting(_) | Life::Waiting { .. } => {
                 self.waiting_for_start.push(ticket);
-                self.launch(spec);
+                self.launch(now, spec);
             }
             Life::Running { .. } if self.spec.as_ref() == Some(&spec) => {
                 let state = self.state();
@@ -207,7 +199,7 @@ impl<P: Processes> Machine<P> {
             Life::Running { .. } => {
                 self.next = Some(spec);
                 self.waiting_for_start.push(ticket);
-                self.end(now, How::default());
+                self.end(now, Why::Request, How::default());
             }
             Life::Ending { .. } => {
                 if self.next.as_ref() != Some(&spec) {
@@ -228,15 +220,27 @@ impl<P: Processes> Machine<P> {
                 let state = self.state();
                 self.answer(ticket, Ok(state));
             }
+            Life::Waiting { .. } => {
+                self.life = Life::Resting(Phase::Stopped);
+                self.reason = None;
+                self.changed();
+                let state = self.state();
+                self.answer(ticket, Ok(state));
+            }
             Life::Running { .. } => {
                 self.waiting_for_end.push(ticket);
-                self.end(now, how);
+                self.end(now, Why::Request, how);
             }
-            Life::Ending { sequence, .. } => {
+            Life::Ending { sequence, why, .. } => {
                 self.waiting_for_end.push(ticket);
                 let Some(spec) = self.spec.clone() else {
                     return;
                 };
+                // It ended by itself all the same, but nobody wants it again.
+                self.restarts.give_up();
+                if matches!(why, Why::NotReady(_)) {
+                    *why = Why::Request;
+                }
                 let steps = sequence.asked_again(now, how.signal(&spec), how.timeout(&spec));
                 self.follow(now, steps);
             }
@@ -251,10 +255,10 @@ impl<P: Processes> Machine<P> {
         };
         self.waiting_for_start.push(ticket);
         match &self.life {
-            Life::Resting(_) => self.launch(spec),
+            Life::Resting(_) | Life::Waiting { .. } => self.launch(now, spec),
             Life::Running { .. } => {
                 self.next = Some(spec);
-                self.end(now, How::default());
+                self.end(now, Why::Request, How::default());
             }
             Life::Ending { .. } => {
                 self.next.get_or_insert(spec);
@@ -269,166 +273,6 @@ impl<P: Processes> Machine<P> {
                 self.processes.signal_group(signal)
             }
             _ => Err(Refusal::NotRunning(self.state())),
-        }
-    }
-
-    /// Some child ended: finds out which.
-    pub(crate) fn child_ended(&mut self, now: Instant) {
-        let ended = self.processes.reap();
-        let leader = match &self.life {
-            Life::Running { pid } => Some(*pid),
-            Life::Ending { pid, .. } => *pid,
-            Life::Resting(_) => None,
-        };
-        let of_leader = ended.iter().find(|ended| Some(ended.pid) == leader);
-        if let Some(ended) = of_leader {
-            self.leader_ended(now, ended.exit);
-        } else if let Life::Ending { sequence, .. } = &mut self.life
-            && !ended.is_empty()
-        {
-            let steps = sequence.other_ended();
-            self.follow(now, steps);
-        }
-    }
-
-    /// Time passed.
-    pub(crate) fn time(&mut self, now: Instant) {
-        if let Life::Ending { sequence, .. } = &mut self.life {
-            let steps = sequence.time(now);
-            self.follow(now, steps);
-        }
-    }
-
-    fn leader_ended(&mut self, now: Instant, exit: Exit) {
-        self.exit = Some(exit);
-        let Some(spec) = self.spec.clone() else {
-            return;
-        };
-        let steps = if let Life::Ending { pid, sequence, .. } = &mut self.life {
-            *pid = None;
-            sequence.leader_ended()
-        } else {
-            let (sequence, steps) =
-                Sequence::ended_by_itself(now, spec.stop_signal(), spec.stop_timeout());
-            self.life = Life::Ending {
-                pid: None,
-                on_request: false,
-                sequence,
-            };
-            steps
-        };
-        self.follow(now, steps);
-    }
-
-    /// Begins to stop what runs.
-    fn end(&mut self, now: Instant, how: How) {
-        let (Life::Running { pid }, Some(spec)) = (&self.life, self.spec.clone()) else {
-            return;
-        };
-        let pid = *pid;
-        let (sequence, steps) = Sequence::asked(now, how.signal(&spec), how.timeout(&spec));
-        self.life = Life::Ending {
-            pid: Some(pid),
-            on_request: true,
-            sequence,
-        };
-        self.changed();
-        self.follow(now, steps);
-    }
-
-    /// Does what the sequence says, and what it says to the answers.
-    fn follow(&mut self, now: Instant, steps: Vec<Step>) {
-        let mut steps = std::collections::VecDeque::from(steps);
-        while let Some(step) = steps.pop_front() {
-            let rest = match step {
-                Step::AskGroup(signal) => {
-                    if let Err(refusal) = self.processes.ask_group(signal) {
-                        tracing::warn!("{refusal}");
-                    }
-                    continue;
-                }
-                Step::AskRest(signal) => {
-                    self.processes.ask_rest(signal);
-                    continue;
-                }
-                Step::Tell {
-                    waiting_for,
-                    killed_in,
-                } => {
-                    self.reason = Some(waiting(&waiting_for, killed_in));
-                    self.changed();
-                    continue;
-                }
-                Step::Over { survivors } => {
-                    self.over(&survivors);
-                    return;
-                }
-                Step::Look => self.processes.look(),
-                Step::Kill => self.processes.kill(),
-            };
-            if let Life::Ending { sequence, .. } = &mut self.life {
-                steps.extend(sequence.left(now, rest));
-            }
-        }
-    }
-
-    fn over(&mut self, survivors: &[Process]) {
-        let on_request = matches!(
-            self.life,
-            Life::Ending {
-                on_request: true,
-                ..
-            }
-        );
-        let refusal = (!survivors.is_empty()).then(|| survived(survivors));
-        self.reason.clone_from(&refusal);
-        self.life = Life::Resting(match (on_request, &refusal) {
-            (false, _) => Phase::Exited,
-            (true, None) => Phase::Stopped,
-            (true, Some(_)) => Phase::Failed,
-        });
-        self.processes.over();
-        self.changed();
-        let state = self.state();
-        for ticket in std::mem::take(&mut self.waiting_for_end) {
-            let answer = refusal
-                .clone()
-                .map_or_else(|| Ok(state.clone()), |text| Err(Refusal::Survivors(text)));
-            self.answer(ticket, answer);
-        }
-        match (self.next.take(), refusal) {
-            (Some(spec), None) => self.launch(spec),
-            // Two of the same would be worse than none.
-            (Some(_), Some(text)) => {
-                for ticket in std::mem::take(&mut self.waiting_for_start) {
-                    self.answer(ticket, Err(Refusal::Survivors(text.clone())));
-                }
-            }
-            (None, _) => {}
-        }
-    }
-
-    fn launch(&mut self, spec: Arc<CheckedSpec>) {
-        self.generation += 1;
-        self.exit = None;
-        self.reason = None;
-        let started = self.processes.spawn(self.generation, &spec);
-        self.spec = Some(spec);
-        let answer = match started {
-            Ok(pid) => {
-                self.life = Life::Running { pid };
-                Ok(self.state())
-            }
-            Err(error) => {
-                let text = error.to_string();
-                self.life = Life::Resting(Phase::Failed);
-                self.reason = Some(text.clone());
-                Err(Refusal::Spawn(text))
-            }
-        };
-        self.changed();
-        for ticket in std::mem::take(&mut self.waiting_for_start) {
-            self.answer(ticket, answer.clone());
         }
     }
 
@@ -447,38 +291,6 @@ impl<P: Processes> Machine<P> {
     fn answer(&mut self, ticket: Ticket, answer: Result<State, Refusal>) {
         self.notices.push(Notice::Answer(ticket, answer));
     }
-}
-
-/// How many processes are named before the rest is only counted.
-const NAMED: usize = 3;
-
-fn names(processes: &[Process]) -> String {
-    let mut text = processes
-        .iter()
-        .take(NAMED)
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(", ");
-    if let Some(more @ 1..) = processes.len().checked_sub(NAMED) {
-        text = format!("{text} and {more} more");
-    }
-    text
-}
-
-fn waiting(processes: &[Process], killed_in: Option<Duration>) -> String {
-    let who = names(processes);
-    match killed_in {
-        Some(time) => format!("waiting for {who}; killed in {} s", time.as_secs()),
-        None => format!("killing {who}"),
-    }
-}
-
-fn survived(processes: &[Process]) -> String {
-    format!(
-        "cannot end {}: it belongs to another user, or hangs in the kernel; end it by hand (`sudo kill -9 {}`)",
-        names(processes),
-        processes.first().map_or(0, |process| process.id.pid)
-    )
 }
 
 #[cfg(test)]

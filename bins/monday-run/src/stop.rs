@@ -2,8 +2,8 @@
 //! do next. `state` drives it, `guardian` does what it says.
 //!
 //! ```text
-//! asked:          signal to the group -> stop timeout -> KILL until nobody is left
-//! leader is gone: who is left outside the group is asked too, and has at most a second
+//! asked:           stop commands -> signal to the group -> stop timeout -> KILL until nobody is left
+//! leader is gone:  who is left outside the group is asked too, and has at most a second
 //! ended by itself: who is left is asked and has at most a second -> KILL until nobody is left
 //! ```
 
@@ -33,6 +33,10 @@ const LONGEST_TIMEOUT: Duration = Duration::from_secs(30 * 24 * 3600);
 /// What to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
+    /// Run the stop commands, and tell [`Sequence::prepared`] when they are done.
+    RunCommands,
+    /// End the stop commands: they have had their time.
+    EndCommands,
     /// Send this to the command's group.
     AskGroup(Signal),
     /// Send this to everybody who is left and was not asked with the group.
@@ -81,6 +85,11 @@ pub(crate) struct Sequence {
 
 #[derive(Clone, Copy, Debug)]
 enum Stage {
+    /// The stop commands run and have until then.
+    Preparing {
+        deadline: Instant,
+        timeout: Duration,
+    },
     /// They were asked and have until then.
     Asked { deadline: Instant },
     /// They are being killed.
@@ -92,8 +101,13 @@ enum Stage {
 }
 
 impl Sequence {
-    /// A stop on request.
-    pub(crate) fn asked(now: Instant, signal: Signal, timeout: Duration) -> (Self, Vec<Step>) {
+    /// A stop on request, with commands to be run before, or without.
+    pub(crate) fn asked(
+        now: Instant,
+        signal: Signal,
+        timeout: Duration,
+        commands: bool,
+    ) -> (Self, Vec<Step>) {
         let mut sequence = Self {
             signal,
             leader_alive: true,
@@ -105,6 +119,11 @@ impl Sequence {
         };
         let steps = if timeout.is_zero() {
             sequence.kill(now)
+        } else if commands {
+            let deadline = after(now, timeout);
+            sequence.stage = Stage::Preparing { deadline, timeout };
+            sequence.tell_at = None;
+            vec![Step::RunCommands]
         } else {
             vec![Step::AskGroup(signal)]
         };
@@ -136,24 +155,56 @@ impl Sequence {
         signal: Signal,
         timeout: Duration,
     ) -> Vec<Step> {
-        let Stage::Asked { deadline } = &mut self.stage else {
-            return Vec::new();
-        };
-        *deadline = (*deadline).min(after(now, timeout));
+        let preparing = matches!(self.stage, Stage::Preparing { .. });
+        match &mut self.stage {
+            Stage::Killing { .. } => return Vec::new(),
+            Stage::Asked { deadline } => *deadline = (*deadline).min(after(now, timeout)),
+            Stage::Preparing {
+                deadline,
+                timeout: then,
+            } => {
+                *deadline = (*deadline).min(after(now, timeout));
+                *then = (*then).min(timeout);
+            }
+        }
         if timeout.is_zero() {
-            return self.kill(now);
+            let mut steps = Vec::from_iter(preparing.then_some(Step::EndCommands));
+            steps.extend(self.kill(now));
+            return steps;
         }
         if signal == self.signal || !self.leader_alive {
             return Vec::new();
         }
         self.signal = signal;
-        vec![Step::AskGroup(signal)]
+        // Those who prepare are let finish; the signal is sent then.
+        Vec::from_iter((!preparing).then_some(Step::AskGroup(signal)))
+    }
+
+    /// The stop commands are done.
+    pub(crate) fn prepared(&mut self, now: Instant) -> Vec<Step> {
+        let Stage::Preparing { timeout, .. } = self.stage else {
+            return Vec::new();
+        };
+        self.tell_at = Some(now + TELL_AFTER);
+        let timeout = if self.leader_alive {
+            timeout
+        } else {
+            timeout.min(REST_GRACE)
+        };
+        self.stage = Stage::Asked {
+            deadline: after(now, timeout),
+        };
+        if self.leader_alive {
+            vec![Step::AskGroup(self.signal)]
+        } else {
+            vec![Step::Look]
+        }
     }
 
     /// The command itself has ended.
     pub(crate) fn leader_ended(&mut self) -> Vec<Step> {
         self.leader_alive = false;
-        vec![Step::Look]
+        self.look_unless_preparing()
     }
 
     /// Some other process below us has ended.
@@ -161,12 +212,20 @@ impl Sequence {
         if self.leader_alive {
             Vec::new()
         } else {
-            vec![Step::Look]
+            self.look_unless_preparing()
         }
+    }
+
+    /// Stop commands may have something to do even when the command is gone.
+    fn look_unless_preparing(&self) -> Vec<Step> {
+        Vec::from_iter((!matches!(self.stage, Stage::Preparing { .. })).then_some(Step::Look))
     }
 
     /// The answer to [`Step::Look`] and [`Step::Kill`].
     pub(crate) fn left(&mut self, now: Instant, rest: Rest) -> Vec<Step> {
+        if matches!(self.stage, Stage::Preparing { .. }) {
+            return Vec::new();
+        }
         if !self.leader_alive && rest.alive.is_empty() {
             return vec![Step::Over {
                 survivors: Vec::new(),
@@ -174,6 +233,7 @@ impl Sequence {
         }
         let mut steps = Vec::new();
         match &mut self.stage {
+            Stage::Preparing { .. } => return Vec::new(),
             Stage::Asked { deadline } => {
                 if !self.leader_alive {
                     if !self.rest_asked {
@@ -205,7 +265,7 @@ impl Sequence {
                 waiting_for: rest.alive,
                 killed_in: match self.stage {
                     Stage::Asked { deadline } => Some(deadline.saturating_duration_since(now)),
-                    Stage::Killing { .. } => None,
+                    Stage::Preparing { .. } | Stage::Killing { .. } => None,
                 },
             });
         }
@@ -215,6 +275,11 @@ impl Sequence {
     /// Time passed; to be called at [`wake_at`](Self::wake_at) or later.
     pub(crate) fn time(&mut self, now: Instant) -> Vec<Step> {
         match self.stage {
+            Stage::Preparing { deadline, .. } if now >= deadline => {
+                let mut steps = vec![Step::EndCommands];
+                steps.extend(self.prepared(now));
+                steps
+            }
             Stage::Asked { deadline } if now >= deadline => self.kill(now),
             Stage::Killing { since, next, pause } if now >= next => {
                 let pause = (pause * 2).min(LONGEST_KILL_PAUSE);
@@ -233,7 +298,7 @@ impl Sequence {
     /// When time matters next.
     pub(crate) fn wake_at(&self) -> Instant {
         let stage = match self.stage {
-            Stage::Asked { deadline } => deadline,
+            Stage::Preparing { deadline, .. } | Stage::Asked { deadline } => deadline,
             Stage::Killing { next, .. } => next,
         };
         self.tell_at.map_or(stage, |tell| tell.min(stage))
@@ -289,7 +354,7 @@ mod tests {
     #[test]
     fn a_command_that_obeys_is_signalled_once_and_over_when_nobody_is_left() {
         let now = Instant::now();
-        let (mut stop, steps) = Sequence::asked(now, Signal::SIGTERM, TIMEOUT);
+        let (mut stop, steps) = Sequence::asked(now, Signal::SIGTERM, TIMEOUT, false);
         assert_eq!(steps, [Step::AskGroup(Signal::SIGTERM)]);
         assert!(stop.other_ended().is_empty(), "the command itself is alive");
         assert_eq!(stop.leader_ended(), [Step::Look]);
@@ -299,7 +364,7 @@ mod tests {
     #[test]
     fn a_command_that_does_not_obey_is_killed_at_its_time_out_and_again_until_it_is_gone() {
         let now = Instant::now();
-        let (mut stop, _) = Sequence::asked(now, Signal::SIGTERM, TIMEOUT);
+        let (mut stop, _) = Sequence::asked(now, Signal::SIGTERM, TIMEOUT, false);
         assert!(
             stop.time(now + TIMEOUT.saturating_sub(Duration::from_millis(1)))
                 .contains(&Step::Look),
@@ -321,14 +386,14 @@ mod tests {
 
     #[test]
     fn no_time_at_all_means_to_be_killed_at_once() {
-        let (_, steps) = Sequence::asked(Instant::now(), Signal::SIGTERM, Duration::ZERO);
+        let (_, steps) = Sequence::asked(Instant::now(), Signal::SIGTERM, Duration::ZERO, true);
         assert_eq!(steps, [Step::Kill]);
     }
 
     #[test]
     fn the_rest_of_the_group_has_the_whole_time_out_when_the_command_itself_is_gone() {
         let now = Instant::now();
-        let (mut stop, _) = Sequence::asked(now, Signal::SIGTERM, TIMEOUT);
+        let (mut stop, _) = Sequence::asked(now, Signal::SIGTERM, TIMEOUT, false);
         stop.leader_ended();
         let steps = stop.left(now, rest(&[6, 7], 1));
         assert_eq!(
@@ -348,7 +413,7 @@ mod tests {
     #[test]
     fn strays_outside_the_group_have_a_second_once_they_are_alone() {
         let now = Instant::now();
-        let (mut stop, _) = Sequence::asked(now, Signal::SIGTERM, TIMEOUT);
+        let (mut stop, _) = Sequence::asked(now, Signal::SIGTERM, TIMEOUT, false);
         stop.leader_ended();
         stop.left(now, rest(&[6], 0));
         assert_eq!(stop.wake_at(), now + REST_GRACE);
@@ -376,7 +441,7 @@ mod tests {
     #[test]
     fn a_second_request_can_only_shorten_the_time() {
         let now = Instant::now();
-        let (mut stop, _) = Sequence::asked(now, Signal::SIGTERM, TIMEOUT);
+        let (mut stop, _) = Sequence::asked(now, Signal::SIGTERM, TIMEOUT, false);
         assert!(
             stop.asked_again(now, Signal::SIGTERM, TIMEOUT * 2)
                 .is_empty()
@@ -386,7 +451,7 @@ mod tests {
             [Step::AskGroup(Signal::SIGINT)]
         );
         assert_eq!(stop.time(now + TIMEOUT / 2), [Step::Kill]);
-        let (mut stop, _) = Sequence::asked(now, Signal::SIGTERM, TIMEOUT);
+        let (mut stop, _) = Sequence::asked(now, Signal::SIGTERM, TIMEOUT, false);
         assert_eq!(
             stop.asked_again(now, Signal::SIGTERM, Duration::ZERO),
             [Step::Kill]
@@ -401,7 +466,7 @@ mod tests {
     #[test]
     fn it_is_told_once_who_is_waited_for() {
         let now = Instant::now();
-        let (mut stop, _) = Sequence::asked(now, Signal::SIGTERM, TIMEOUT);
+        let (mut stop, _) = Sequence::asked(now, Signal::SIGTERM, TIMEOUT, false);
         let at = stop.wake_at();
         assert_eq!(at, now + TELL_AFTER);
         assert_eq!(stop.time(at), [Step::Look]);
@@ -419,7 +484,7 @@ mod tests {
     #[test]
     fn whoever_belongs_to_somebody_else_is_given_up_at_once_and_named() {
         let now = Instant::now();
-        let (mut stop, _) = Sequence::asked(now, Signal::SIGTERM, Duration::ZERO);
+        let (mut stop, _) = Sequence::asked(now, Signal::SIGTERM, Duration::ZERO, false);
         let mut denied = rest(&[5], 1);
         denied.denied = denied.alive.clone();
         assert_eq!(
@@ -433,7 +498,7 @@ mod tests {
     #[test]
     fn whoever_hangs_in_the_kernel_is_given_up_after_a_while() {
         let now = Instant::now();
-        let (mut stop, _) = Sequence::asked(now, Signal::SIGTERM, Duration::ZERO);
+        let (mut stop, _) = Sequence::asked(now, Signal::SIGTERM, Duration::ZERO, false);
         let mut at = now;
         let mut rounds = 0;
         loop {
@@ -453,8 +518,62 @@ mod tests {
     #[test]
     fn a_time_out_beyond_all_clocks_does_no_harm() {
         let now = Instant::now();
-        let (mut stop, _) = Sequence::asked(now, Signal::SIGTERM, Duration::MAX);
+        let (mut stop, _) = Sequence::asked(now, Signal::SIGTERM, Duration::MAX, false);
         stop.asked_again(now, Signal::SIGTERM, Duration::MAX);
         assert!(stop.time(now).is_empty());
+    }
+
+    #[test]
+    fn stop_commands_come_before_the_signal_which_has_its_whole_time_then() {
+        let now = Instant::now();
+        let (mut stop, steps) = Sequence::asked(now, Signal::SIGTERM, TIMEOUT, true);
+        assert_eq!(steps, [Step::RunCommands]);
+        let done = now + TIMEOUT / 2;
+        assert_eq!(stop.prepared(done), [Step::AskGroup(Signal::SIGTERM)]);
+        assert!(!stop.time(now + TIMEOUT).contains(&Step::Kill));
+        assert_eq!(stop.time(done + TIMEOUT), [Step::Kill]);
+    }
+
+    #[test]
+    fn stop_commands_that_take_too_long_are_ended() {
+        let now = Instant::now();
+        let (mut stop, _) = Sequence::asked(now, Signal::SIGTERM, TIMEOUT, true);
+        assert_eq!(stop.wake_at(), now + TIMEOUT);
+        assert_eq!(
+            stop.time(now + TIMEOUT),
+            [Step::EndCommands, Step::AskGroup(Signal::SIGTERM)]
+        );
+        assert!(
+            stop.prepared(now + TIMEOUT).is_empty(),
+            "that is known already"
+        );
+    }
+
+    #[test]
+    fn stop_commands_finish_even_when_the_command_is_gone() {
+        let now = Instant::now();
+        let (mut stop, _) = Sequence::asked(now, Signal::SIGTERM, TIMEOUT, true);
+        assert!(stop.leader_ended().is_empty());
+        assert!(stop.other_ended().is_empty());
+        assert_eq!(stop.prepared(now), [Step::Look]);
+        assert_eq!(stop.left(now, rest(&[], 0)), over());
+    }
+
+    #[test]
+    fn who_is_in_a_hurry_does_not_wait_for_stop_commands() {
+        let now = Instant::now();
+        let (mut stop, _) = Sequence::asked(now, Signal::SIGTERM, TIMEOUT, true);
+        assert_eq!(
+            stop.asked_again(now, Signal::SIGTERM, Duration::ZERO),
+            [Step::EndCommands, Step::Kill]
+        );
+        let (mut stop, _) = Sequence::asked(now, Signal::SIGTERM, TIMEOUT, true);
+        let second = Duration::from_secs(1);
+        assert!(stop.asked_again(now, Signal::SIGINT, second).is_empty());
+        assert_eq!(
+            stop.time(now + second),
+            [Step::EndCommands, Step::AskGroup(Signal::SIGINT)]
+        );
+        assert_eq!(stop.wake_at(), now + second * 2);
     }
 }

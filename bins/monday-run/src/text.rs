@@ -11,6 +11,8 @@ use monday_shared::protocol::run::{Event, Output, Phase, Stream};
 pub(crate) struct Text {
     /// What stands before each line.
     prefix: Vec<u8>,
+    /// Each byte is shown as it was written, and none is added.
+    verbatim: bool,
     /// The stream whose last line has no end yet.
     open: Option<Stream>,
 }
@@ -28,7 +30,20 @@ impl Text {
                 write!(prefix, "{name} | ")
             };
         }
-        Self { prefix, open: None }
+        Self {
+            prefix,
+            verbatim: name.is_none(),
+            open: None,
+        }
+    }
+
+    /// Shows whole lines, without a name.
+    pub(crate) fn for_file() -> Self {
+        Self {
+            prefix: Vec::new(),
+            verbatim: false,
+            open: None,
+        }
     }
 
     fn output(&mut self, output: &Output, bytes: &mut Vec<u8>) {
@@ -36,7 +51,6 @@ impl Text {
         if !continues {
             self.close(bytes);
         }
-        let named = !self.prefix.is_empty();
         for (at, line) in output.lines.iter().enumerate() {
             let is_last = at + 1 == output.lines.len();
             if !continues {
@@ -48,8 +62,7 @@ impl Text {
                 self.open = Some(output.stream);
                 return;
             }
-            // Without a name what is shown is what was written, and so it ends as it ended.
-            if named || !(is_last && output.unterminated) {
+            if !(self.verbatim && is_last && output.unterminated) {
                 bytes.push(b'\n');
             }
         }
@@ -58,7 +71,7 @@ impl Text {
 
     /// Ends a line that another one is to follow.
     fn close(&mut self, bytes: &mut Vec<u8>) {
-        if self.open.take().is_some() && !self.prefix.is_empty() {
+        if self.open.take().is_some() && !self.verbatim {
             bytes.push(b'\n');
         }
     }

@@ -91,6 +91,19 @@ impl Identity {
     }
 }
 
+/// Whether exactly this process was started with that variable in its environment. `false` where that cannot be known,
+/// as for processes of other users.
+#[must_use]
+pub fn environment_has(id: Identity, name: &str, value: &str) -> bool {
+    let wanted = format!("{name}={value}");
+    let environment = system::environment(id.pid);
+    let has = environment
+        .split(|&byte| byte == 0)
+        .any(|variable| variable == wanted.as_bytes());
+    // Looked at after: the number may have become another's between the picture and the reading.
+    has && id.exists()
+}
+
 /// This moment in the unit of [`Identity::started`], where that unit can be told.
 #[must_use]
 pub fn now() -> Option<u64> {
@@ -141,6 +154,16 @@ impl Table {
     #[must_use]
     pub fn from_processes(processes: Vec<Process>) -> Self {
         Self(processes)
+    }
+
+    /// Every living process that is meant.
+    #[must_use]
+    pub fn living(&self, is_meant: impl Fn(&Process) -> bool) -> Vec<Process> {
+        let living = self.0.iter().filter(|process| !process.zombie);
+        living
+            .filter(|process| is_meant(process))
+            .cloned()
+            .collect()
     }
 
     /// The children of `parent` that have ended and wait for it to notice, without those of `except`: what an adopting

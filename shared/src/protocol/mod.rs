@@ -12,6 +12,7 @@ pub mod error;
 pub mod ipalias;
 pub mod message;
 pub mod run;
+pub mod run_spec;
 pub mod supervisor;
 pub mod tcpproxy;
 

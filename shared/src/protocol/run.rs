@@ -2,61 +2,15 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::common::Done;
+pub use super::run_spec::{LogFile, Probe, Readiness, RestartPolicy, RestartWhen, RunSpec};
 use crate::duration::Span;
 use crate::rpc::hub::Event as HubEvent;
-
-/// What to run and how to stop it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RunSpec {
-    /// The program and its arguments; at least one.
-    pub command: Vec<String>,
-    /// Where it runs; default: where `monday-run` was started.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub dir: Option<PathBuf>,
-    /// Added to the environment of `monday-run`, in order: a later one wins.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub env: Vec<(String, String)>,
-    /// The signal that asks it to stop: `TERM`, `INT`, … Default `TERM`.
-    #[serde(default = "RunSpec::default_stop_signal")]
-    pub stop_signal: String,
-    /// How long it may take to stop before it is killed. Default 10 s.
-    #[serde(default = "RunSpec::default_stop_timeout")]
-    pub stop_timeout: Span,
-}
-
-impl RunSpec {
-    /// A command with the default way to stop.
-    #[must_use]
-    pub fn new(command: Vec<String>) -> Self {
-        Self {
-            command,
-            dir: None,
-            env: Vec::new(),
-            stop_signal: Self::default_stop_signal(),
-            stop_timeout: Self::default_stop_timeout(),
-        }
-    }
-
-    /// `TERM`, what every service manager sends first.
-    #[must_use]
-    pub fn default_stop_signal() -> String {
-        "TERM".to_owned()
-    }
-
-    /// As Docker gives.
-    #[must_use]
-    pub const fn default_stop_timeout() -> Span {
-        Span::from_secs(10)
-    }
-}
 
 /// Starts the command. While it runs, the same specification again changes nothing; another one stops it first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,7 +62,9 @@ pub enum Phase {
     Exited,
     /// It was stopped on request.
     Stopped,
-    /// It could not be started.
+    /// It ended by itself and will be started again.
+    Waiting,
+    /// It could not be started, was not ready in time, or could not be ended.
     Failed,
 }
 
@@ -155,6 +111,9 @@ pub struct State {
     /// The command's process id while it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pid: Option<u32>,
+    /// Whether it is ready, while it runs and if its specification says when that is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready: Option<bool>,
     /// How the last one ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit: Option<Exit>,
@@ -294,16 +253,20 @@ impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.phase {
             Phase::Idle => write!(f, "not started")?,
+            Phase::Running if self.ready == Some(false) => write!(f, "running, not ready yet")?,
+            Phase::Running if self.ready == Some(true) => write!(f, "running and ready")?,
             Phase::Running => write!(f, "running")?,
             Phase::Stopping => write!(f, "stopping")?,
-            Phase::Exited => write!(f, "ended")?,
+            Phase::Exited | Phase::Waiting => write!(f, "ended")?,
             Phase::Stopped => write!(f, "stopped")?,
             Phase::Failed => write!(f, "failed")?,
         }
         if let Some(pid) = self.pid {
             write!(f, ", pid {pid}")?;
         }
-        if let (Phase::Exited | Phase::Stopped, Some(exit)) = (self.phase, self.exit) {
+        if let (Phase::Exited | Phase::Stopped | Phase::Waiting, Some(exit)) =
+            (self.phase, self.exit)
+        {
             write!(f, ", {exit}")?;
         }
         if let Some(reason) = &self.reason {

@@ -22,6 +22,11 @@ pub(super) fn ticks_per_second() -> u64 {
     rustix::param::clock_ticks_per_second()
 }
 
+/// The variables that the process was started with, each ended by a zero byte.
+pub(super) fn environment(pid: u32) -> Vec<u8> {
+    fs::read(format!("/proc/{pid}/environ")).unwrap_or_default()
+}
+
 pub(super) fn identity(pid: u32) -> Option<Identity> {
     process(pid).map(|process| process.id)
 }

@@ -4,7 +4,7 @@
 use super::{Identity, Process};
 
 #[cfg(not(target_os = "linux"))]
-pub(super) use calls::{identity, now, processes, send, ticks_per_second};
+pub(super) use calls::{environment, identity, now, processes, send, ticks_per_second};
 
 /// What `ps` is asked for: process, parent, group, state, start (five words: `Mon Nov 23 07:00:00 2026`) and program.
 #[cfg(not(target_os = "linux"))]
@@ -48,6 +48,17 @@ mod calls {
     use nix::unistd::Pid;
 
     use super::{COLUMNS, Identity, Process, parse_line};
+
+    /// `ps` shows it after the command line, each word after a space; a value with a space in it is cut into pieces,
+    /// which does no harm to a mark.
+    pub(in super::super) fn environment(pid: u32) -> Vec<u8> {
+        let output = Command::new("ps")
+            .args(["-E", "-ww", "-o", "command=", "-p", &pid.to_string()])
+            .output();
+        let text = output.map(|output| output.stdout).unwrap_or_default();
+        let zero = |byte: u8| if byte.is_ascii_whitespace() { 0 } else { byte };
+        text.into_iter().map(zero).collect()
+    }
 
     /// The start is a hash here.
     pub(in super::super) fn now() -> Option<u64> {

@@ -1,0 +1,250 @@
+//! A file that gets the command's output, and is renamed before it becomes too large.
+//!
+//! A thread of its own writes, and the command waits for it: what is in the file is all there was. If the disk is full,
+//! what cannot be written is counted, and the count is written once that works again.
+
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use monday_shared::life::report::Format as _;
+use monday_shared::protocol::run::{Event, LogFile, Output};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::text::Text;
+
+/// How many batches wait for the disk before the command waits.
+const BATCHES_AHEAD: usize = 8;
+
+/// Takes output for the file.
+#[derive(Clone, Debug)]
+pub(crate) struct Log {
+    batches: mpsc::Sender<Output>,
+}
+
+/// The thread that writes.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    /// What it writes.
+    pub(crate) file: LogFile,
+    batches: mpsc::Sender<Output>,
+    ended: oneshot::Receiver<()>,
+}
+
+impl Writer {
+    /// Opens the file, which is continued if it exists.
+    ///
+    /// # Errors
+    /// What the file system says, or that no thread can be made.
+    pub(crate) fn start(file: LogFile) -> io::Result<Self> {
+        let mut rotating = Rotating::open(file.clone())?;
+        let (batches, mut to_write) = mpsc::channel(BATCHES_AHEAD);
+        let (done, ended) = oneshot::channel();
+        std::thread::Builder::new()
+            .name("log file".to_owned())
+            .stack_size(128 * 1024)
+            .spawn(move || {
+                while let Some(output) = to_write.blocking_recv() {
+                    rotating.output(output);
+                }
+                let _ = done.send(());
+            })?;
+        Ok(Self {
+            file,
+            batches,
+            ended,
+        })
+    }
+
+    /// Where output goes in.
+    pub(crate) fn log(&self) -> Log {
+        Log {
+            batches: self.batches.clone(),
+        }
+    }
+
+    /// Waits until everything is written that was put in.
+    pub(crate) async fn finish(self) {
+        drop(self.batches);
+        // An error means that the thread is gone, which is the same.
+        let _ = self.ended.await;
+    }
+}
+
+impl Log {
+    /// Puts output in, when there is room.
+    pub(crate) async fn put(&self, output: Output) {
+        // The thread ends only when nobody puts anything in.
+        let _ = self.batches.send(output).await;
+    }
+}
+
+/// The file itself.
+#[derive(Debug)]
+struct Rotating {
+    settings: LogFile,
+    file: File,
+    bytes: u64,
+    text: Text,
+    /// Lines that could not be written since the last that could.
+    lost: u64,
+}
+
+impl Rotating {
+    fn open(settings: LogFile) -> io::Result<Self> {
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&settings.path)?;
+        Ok(Self {
+            bytes: file.metadata()?.len(),
+            file,
+            settings,
+            text: Text::for_file(),
+            lost: 0,
+        })
+    }
+
+    fn output(&mut self, output: Output) {
+        let lines = output.lines.len() as u64;
+        let mut bytes = Vec::new();
+        if self.lost > 0 {
+            self.text.lagged(self.lost, &mut bytes);
+        }
+        self.text.event(&Event::Output(output), &mut bytes);
+        match self.write(&bytes) {
+            Ok(()) => self.lost = 0,
+            Err(error) => {
+                if self.lost == 0 {
+                    let path = self.settings.path.display();
+                    tracing::warn!(%error, "cannot write to the log file {path}; lines are lost there until that works again");
+                }
+                self.lost += lines;
+            }
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let more = bytes.len() as u64;
+        if self.bytes > 0 && self.bytes + more > self.settings.max_bytes {
+            self.rotate()?;
+        }
+        let written = self.file.write_all(bytes);
+        // Whatever was written before it failed counts as well.
+        self.bytes = self.file.metadata().map_or(self.bytes + more, |m| m.len());
+        written
+    }
+
+    fn rotate(&mut self) -> io::Result<()> {
+        let path = &self.settings.path;
+        if self.settings.keep == 0 {
+            self.file.set_len(0)?;
+            self.bytes = 0;
+            return Ok(());
+        }
+        for number in (1..self.settings.keep).rev() {
+            // One that is not there yet is no fault.
+            let _ = std::fs::rename(numbered(path, number), numbered(path, number + 1));
+        }
+        std::fs::rename(path, numbered(path, 1))?;
+        self.file = OpenOptions::new().create(true).append(true).open(path)?;
+        self.bytes = 0;
+        Ok(())
+    }
+}
+
+/// `api.log` becomes `api.log.1`.
+fn numbered(path: &Path, number: u32) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(format!(".{number}"));
+    name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use monday_shared::protocol::run::{Line, Stream};
+
+    use super::*;
+
+    fn line(text: &str) -> Output {
+        Output {
+            generation: 1,
+            stream: Stream::Stdout,
+            lines: vec![Line(text.as_bytes().to_vec())],
+            partial: false,
+            unterminated: false,
+        }
+    }
+
+    fn settings(folder: &Path, max_bytes: u64, keep: u32) -> LogFile {
+        LogFile {
+            path: folder.join("x.log"),
+            max_bytes,
+            keep,
+        }
+    }
+
+    fn read(folder: &Path, name: &str) -> Option<String> {
+        std::fs::read_to_string(folder.join(name)).ok()
+    }
+
+    #[tokio::test]
+    async fn everything_is_written_and_the_file_is_continued() {
+        let folder = tempfile::tempdir().unwrap();
+        for text in ["one", "two"] {
+            let writer = Writer::start(settings(folder.path(), 1000, 1)).unwrap();
+            writer.log().put(line(text)).await;
+            writer.finish().await;
+        }
+        assert_eq!(read(folder.path(), "x.log").unwrap(), "one\ntwo\n");
+    }
+
+    #[test]
+    fn a_full_file_is_renamed_and_only_so_many_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut file = Rotating::open(settings(folder.path(), 8, 2)).unwrap();
+        for number in 1..=8 {
+            file.output(line(&format!("no {number}")));
+        }
+        assert_eq!(read(folder.path(), "x.log").unwrap(), "no 8\n");
+        assert_eq!(read(folder.path(), "x.log.1").unwrap(), "no 7\n");
+        assert_eq!(read(folder.path(), "x.log.2").unwrap(), "no 6\n");
+        assert_eq!(read(folder.path(), "x.log.3"), None);
+    }
+
+    #[test]
+    fn a_line_larger_than_the_limit_is_written_all_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut file = Rotating::open(settings(folder.path(), 4, 0)).unwrap();
+        file.output(line("much longer"));
+        assert_eq!(read(folder.path(), "x.log").unwrap(), "much longer\n");
+        file.output(line("x"));
+        assert_eq!(read(folder.path(), "x.log").unwrap(), "x\n");
+    }
+
+    #[test]
+    fn a_full_disk_loses_lines_with_a_count() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut file = Rotating::open(settings(folder.path(), 1000, 1)).unwrap();
+        let good = std::mem::replace(
+            &mut file.file,
+            File::options().write(true).open("/dev/full").unwrap(),
+        );
+        file.output(line("lost"));
+        file.output(line("lost too"));
+        file.file = good;
+        file.output(line("back"));
+        assert_eq!(
+            read(folder.path(), "x.log").unwrap(),
+            "(2 lines were lost here)\nback\n"
+        );
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let gone = folder.path().join("gone");
+        assert!(Writer::start(settings(&gone, 1, 1)).is_err());
+    }
+}
