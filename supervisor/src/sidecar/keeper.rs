@@ -113,6 +113,12 @@ where
         self.wish.borrow().is_some()
     }
 
+    /// Waits until the sidecar is there and knows the wish that it found.
+    pub async fn connected(&self) {
+        // An error means that it is kept no more; whoever asks it then is told so.
+        let _ = self.client.clone().wait_for(Option::is_some).await;
+    }
+
     /// Asks the sidecar, waiting for it to be there, and asking again if it died meanwhile.
     ///
     /// # Errors
