@@ -15,6 +15,7 @@ pub mod run;
 pub mod run_spec;
 pub mod supervisor;
 pub mod tcpproxy;
+pub mod watch;
 
 /// The number of this protocol. It rises when a message changes in a way that an old client would misread.
 pub const PROTOCOL: u32 = 1;

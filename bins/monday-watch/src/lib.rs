@@ -1,0 +1,1 @@
+//! Says what changed in a tree.

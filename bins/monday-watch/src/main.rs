@@ -1,0 +1,3 @@
+//! The executable: see the library for what it does.
+
+fn main() {}
