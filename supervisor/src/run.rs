@@ -113,7 +113,8 @@ fn show(life: &mut Life, args: &RunArgs, plan: &Plan, state: &State) -> Result<(
     if args.life.output == OutputFormat::Json {
         return life.report_with(state.hub(), sink, ReadyFirst::default());
     }
-    let names = plan.apps.iter().map(|app| app.name.as_str());
+    let labels = plan.labels();
+    let names = labels.iter().map(String::as_str);
     let colour = match sink {
         Sink::Stdout => colour(&std::io::stdout()),
         Sink::Stderr => colour(&std::io::stderr()),

@@ -55,6 +55,19 @@ impl Plan {
         self.routes.is_empty() && self.apps.is_empty()
     }
 
+    /// Every name that stands before a line of output: the apps' and their steps'.
+    #[must_use]
+    pub fn labels(&self) -> Vec<String> {
+        let mut labels = Vec::new();
+        for app in &self.apps {
+            let steps = [(&app.setup, "setup"), (&app.build, "build")];
+            let steps = steps.iter().filter(|(step, _)| step.is_some());
+            labels.extend(steps.map(|(_, step)| format!("{}:{step}", app.name)));
+            labels.push(app.name.clone());
+        }
+        labels
+    }
+
     /// The routes of a forward, in the order of its ports.
     pub fn routes_of<'a>(&'a self, forward: &'a str) -> impl Iterator<Item = &'a Route> {
         self.routes

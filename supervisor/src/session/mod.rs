@@ -11,7 +11,7 @@ use monday_shared::duration::Span;
 use monday_shared::protocol::common::Bulk;
 use monday_shared::protocol::run::Phase;
 use monday_shared::protocol::supervisor::Level;
-use monday_shared::protocol::{ipalias, tcpproxy};
+use monday_shared::protocol::{ipalias, tcpproxy, watch};
 use tokio::task::JoinSet;
 
 use crate::config::Project;
@@ -22,6 +22,7 @@ use crate::plan::{App, Plan};
 use crate::sidecar::nursery::Nursery;
 use crate::state::State;
 use crate::wiring::addresses::Addresses;
+use crate::wiring::changes::{self, Watcher};
 use crate::wiring::names::{self, Ipalias};
 use crate::wiring::pipeline::{AppHandle, Apps, Parts, Surroundings};
 use crate::wiring::progress::{Board, stop_order};
@@ -40,6 +41,7 @@ pub struct Session {
     nursery: Nursery,
     ipalias: Option<Ipalias>,
     tcpproxy: Option<Tcpproxy>,
+    watcher: Option<Watcher>,
     apps: Arc<Apps>,
     board: Arc<Board>,
     project: Project,
@@ -97,13 +99,24 @@ impl Session {
             };
             apps.insert(app.name.clone(), AppHandle::start(parts));
         }
+        let apps = Arc::new(apps);
+        let watcher = match changes::wanted(&plan) {
+            Some(_) => {
+                let launch = starter.launch(watch::NAME, None)?;
+                let (sidecar, news) = starter.keep(launch, Bulk::Skip);
+                tokio::spawn(changes::pass_on(news, Arc::clone(&apps), state.clone()));
+                Some(sidecar)
+            }
+            None => None,
+        };
         Ok(Self {
             plan,
             state,
             nursery,
             ipalias,
             tcpproxy,
-            apps: Arc::new(apps),
+            watcher,
+            apps,
             board,
             project,
         })
@@ -155,6 +168,9 @@ impl Session {
         });
         for app in self.apps.values() {
             app.up(Arc::clone(&surroundings)).await;
+        }
+        if let (Some(watcher), Some(wanted)) = (&self.watcher, changes::wanted(&self.plan)) {
+            changes::watch(watcher, wanted, &self.state).await;
         }
         self.until_started().await;
         environment
@@ -225,6 +241,9 @@ impl Session {
         for app in self.apps.values() {
             let app = app.clone();
             ending.spawn(async move { app.end().await });
+        }
+        if let Some(watcher) = &self.watcher {
+            watcher.end().await;
         }
         if let Some(tcpproxy) = &self.tcpproxy {
             tcpproxy.end().await;

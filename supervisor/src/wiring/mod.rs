@@ -6,6 +6,8 @@
 
 pub mod addresses;
 pub mod app;
+pub mod change_filter;
+pub mod changes;
 pub mod names;
 pub mod pipeline;
 pub mod progress;

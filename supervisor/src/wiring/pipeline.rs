@@ -6,19 +6,21 @@
 //! is built.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Instant;
 
 use monday_shared::address_env::Variable;
 use monday_shared::duration::Span;
 use monday_shared::protocol::error::{ErrorKind, RpcError};
 use monday_shared::protocol::run::{Exit, Phase, State as RunState};
 use monday_shared::protocol::supervisor::{Level, Stage};
+use monday_shared::protocol::watch::Changed;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::app::Guardian;
+use super::change_filter::{ChangeFilter, Verdict};
 use super::progress::{Board, Progress, word};
 use super::run_spec;
 use super::step::{StepError, Steps};
@@ -43,7 +45,7 @@ pub struct Surroundings {
 #[derive(Debug)]
 enum Order {
     Up(Arc<Surroundings>),
-    Changed(Vec<PathBuf>),
+    Changed(Changed),
     Restart(oneshot::Sender<Result<RunState, RpcError>>),
     Stop(Option<Span>, oneshot::Sender<()>),
 }
@@ -86,6 +88,8 @@ impl AppHandle {
             surroundings: None,
             prepared: false,
             work: None,
+            filter: ChangeFilter::default(),
+            again: false,
         };
         tokio::spawn(pipeline.run(to_do));
         Self { orders, guardian }
@@ -97,8 +101,8 @@ impl AppHandle {
     }
 
     /// Something that it watches changed: it is built and started again.
-    pub async fn changed(&self, paths: Vec<PathBuf>) {
-        self.order(Order::Changed(paths)).await;
+    pub async fn changed(&self, changed: Changed) {
+        self.order(Order::Changed(changed)).await;
     }
 
     /// Starts the app again, and returns how it is then.
@@ -161,6 +165,9 @@ struct Pipeline {
     /// Everything that comes before `build` is done.
     prepared: bool,
     work: Option<Work>,
+    filter: ChangeFilter,
+    /// Once the build under way is done, it is done again.
+    again: bool,
 }
 
 impl Pipeline {
@@ -178,9 +185,41 @@ impl Pipeline {
 
     fn done(&mut self, kind: Kind, well: bool) {
         self.work = None;
-        if kind == Kind::Prepare && well {
-            self.prepared = true;
-            self.begin(Kind::Build);
+        match kind {
+            Kind::Prepare if well => {
+                self.prepared = true;
+                self.begin(Kind::Build);
+            }
+            Kind::Prepare => {}
+            Kind::Build => {
+                self.filter.build_ends(Instant::now());
+                if well {
+                    self.filter.app_starts(Instant::now());
+                }
+                if std::mem::take(&mut self.again) {
+                    self.begin(Kind::Build);
+                }
+            }
+        }
+    }
+
+    async fn changed(&mut self, changed: &Changed) {
+        match self.filter.changed(&changed.paths, Instant::now()) {
+            Verdict::Now => {
+                self.cancel().await;
+                self.parts
+                    .tell(Level::Info, format!("{changed} changed"));
+                self.begin(Kind::Build);
+            }
+            Verdict::AfterThisBuild => self.again = true,
+            Verdict::Nothing => {}
+            Verdict::Suspend(path) => self.parts.tell(
+                Level::Warning,
+                format!(
+                    "{path} changes each time that it starts, so its changes are not followed any more; \
+                     exclude that path (`watch: {{exclude: [...]}}`), then restart the app"
+                ),
+            ),
         }
     }
 
@@ -190,14 +229,11 @@ impl Pipeline {
                 self.surroundings = Some(surroundings);
                 self.begin(Kind::Prepare);
             }
-            Order::Changed(paths) => {
-                if self.prepared {
-                    self.cancel().await;
-                    self.parts.tell_change(&paths);
-                    self.begin(Kind::Build);
-                }
-            }
+            // What is not prepared has not been built: its build will see the change.
+            Order::Changed(changed) if self.prepared => self.changed(&changed).await,
+            Order::Changed(_) => {}
             Order::Restart(reply) => {
+                self.filter.reset();
                 // Whoever asked may have gone.
                 let _ = reply.send(self.parts.restart().await);
             }
@@ -220,6 +256,9 @@ impl Pipeline {
         let Some(surroundings) = self.surroundings.clone() else {
             return;
         };
+        if kind == Kind::Build && self.parts.app.build.is_some() {
+            self.filter.build_begins();
+        }
         let cancel = CancellationToken::new();
         let (parts, token) = (Arc::clone(&self.parts), cancel.clone());
         let done = async move {
@@ -242,7 +281,11 @@ impl Pipeline {
         if let Some(work) = self.work.take() {
             work.cancel.cancel();
             work.done.await;
+            if work.kind == Kind::Build {
+                self.filter.build_ends(Instant::now());
+            }
         }
+        self.again = false;
     }
 }
 
@@ -275,7 +318,7 @@ impl Parts {
         self.stage(None);
         let Some(guardian) = &self.guardian else {
             // It is done when it is built.
-            self.tell(RunState {
+            self.is(RunState {
                 phase: Phase::Exited,
                 exit: Some(Exit::Code(0)),
                 ..RunState::default()
@@ -309,13 +352,12 @@ impl Parts {
             .as_ref()
             .is_some_and(|guardian| guardian.was_started());
         if kind == Kind::Build && old_one_runs {
-            self.state.notice(
+            self.tell(
                 Level::Error,
-                Some(self.app.name.clone()),
                 format!("{why}; the process from before goes on"),
             );
         } else {
-            self.tell(RunState {
+            self.is(RunState {
                 phase: Phase::Failed,
                 reason: Some(why.clone()),
                 ..RunState::default()
@@ -401,17 +443,9 @@ impl Parts {
         })
     }
 
-    fn tell_change(&self, paths: &[PathBuf]) {
-        let Some(first) = paths.first() else { return };
-        let more = match paths.len() - 1 {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
-        self.state.notice(
-            Level::Info,
-            Some(self.app.name.clone()),
-            format!("{}{more} changed", first.display()),
-        );
+    fn tell(&self, level: Level, message: String) {
+        self.state
+            .notice(level, Some(self.app.name.clone()), message);
     }
 
     fn stage(&self, stage: Option<Stage>) {
@@ -419,7 +453,7 @@ impl Parts {
     }
 
     /// The state of an app without a process.
-    fn tell(&self, state: RunState) {
+    fn is(&self, state: RunState) {
         self.board.set(&self.app.name, Progress::of(&state));
         self.state.app(&self.app.name, state);
     }

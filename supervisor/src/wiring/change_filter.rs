@@ -1,0 +1,223 @@
+//! What a change means for an app: a reason to build and start it again, or only the trace of the build or of the app
+//! itself. A pure state machine; the time is a parameter.
+//!
+//! A file that a build writes into the watched tree changes with every build. It is known by that: what changed while
+//! each of [`BUILDS_OF_A_PRODUCT`] builds in a row went on is a product, and its changes at such times mean nothing.
+//! Until that is known, no change is lost: the build is done once more.
+
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
+
+/// How many builds in a row have to touch a file before it counts as their product.
+const BUILDS_OF_A_PRODUCT: u32 = 3;
+
+/// A change that is told so soon after a build ended was probably made by it: it took the watcher's debounce to be told.
+const BEHIND_A_BUILD: Duration = Duration::from_secs(1);
+
+/// A change so soon after the app's start was probably made by the app.
+const BEHIND_A_START: Duration = Duration::from_secs(2);
+
+/// So many restarts in a row, each caused by one and the same path soon after the start, are a loop. A person who saves
+/// often never gets there.
+const RESTARTS_OF_A_LOOP: u32 = 10;
+
+/// What to do about a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Build and start again; a build that goes on is given up.
+    Now,
+    /// Let the build that goes on finish, then do it once more.
+    AfterThisBuild,
+    /// Nothing: builds make this change.
+    Nothing,
+    /// Nothing, and from now on nothing at all: this path makes the app start again and again.
+    Suspend(String),
+}
+
+/// What is known of an app's changes.
+#[derive(Debug, Default)]
+pub struct ChangeFilter {
+    /// Which build goes on or was the last.
+    build: u64,
+    building: bool,
+    built: Option<Instant>,
+    started: Option<Instant>,
+    /// In which build a path changed last, and in how many in a row.
+    touched: HashMap<String, (u64, u32)>,
+    /// The one path that caused the last restarts, and how many.
+    culprit: Option<(String, u32)>,
+    suspended: bool,
+}
+
+impl ChangeFilter {
+    /// A build begins.
+    pub fn build_begins(&mut self) {
+        self.build += 1;
+        self.building = true;
+        // What an earlier build touched and the last one did not is no product.
+        let last = self.build - 1;
+        self.touched.retain(|_, (build, _)| *build >= last);
+    }
+
+    /// The build has ended, well or not.
+    pub fn build_ends(&mut self, now: Instant) {
+        self.building = false;
+        self.built = Some(now);
+    }
+
+    /// The app was started.
+    pub fn app_starts(&mut self, now: Instant) {
+        self.started = Some(now);
+    }
+
+    /// A person asked for the app to be started again: everything is forgiven.
+    pub fn reset(&mut self) {
+        self.culprit = None;
+        self.suspended = false;
+    }
+
+    /// These paths changed.
+    pub fn changed(&mut self, paths: &[String], now: Instant) -> Verdict {
+        if self.suspended {
+            return Verdict::Nothing;
+        }
+        let by_build = self.building || soon_after(self.built, now, BEHIND_A_BUILD);
+        let mut meaning: HashSet<&String> = paths.iter().collect();
+        let mut known = 0;
+        if by_build {
+            for path in paths {
+                let times = self.touch(path);
+                if times >= BUILDS_OF_A_PRODUCT {
+                    meaning.remove(path);
+                } else if times > 1 {
+                    known += 1;
+                }
+            }
+            if meaning.is_empty() && !paths.is_empty() {
+                return Verdict::Nothing;
+            }
+        }
+        if self.building && known > 0 && known == meaning.len() {
+            return Verdict::AfterThisBuild;
+        }
+        self.count_restart(&meaning, now)
+    }
+
+    /// Notes that the path changed in this build; returns in how many in a row it has.
+    fn touch(&mut self, path: &str) -> u32 {
+        let build = self.build;
+        let entry = self.touched.entry(path.to_owned()).or_insert((build, 0));
+        if entry.0 != build || entry.1 == 0 {
+            *entry = (build, entry.1 + 1);
+        }
+        entry.1
+    }
+
+    fn count_restart(&mut self, paths: &HashSet<&String>, now: Instant) -> Verdict {
+        let mut only = paths.iter();
+        let single = match (only.next(), only.next()) {
+            (Some(path), None) if soon_after(self.started, now, BEHIND_A_START) => (*path).clone(),
+            _ => {
+                self.culprit = None;
+                return Verdict::Now;
+            }
+        };
+        let times = match &self.culprit {
+            Some((culprit, times)) if *culprit == single => times + 1,
+            _ => 1,
+        };
+        if times > RESTARTS_OF_A_LOOP {
+            self.suspended = true;
+            return Verdict::Suspend(single);
+        }
+        self.culprit = Some((single, times));
+        Verdict::Now
+    }
+}
+
+fn soon_after(event: Option<Instant>, now: Instant, how_soon: Duration) -> bool {
+    event.is_some_and(|event| now.saturating_duration_since(event) < how_soon)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths(names: &[&str]) -> Vec<String> {
+        names.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    #[test]
+    fn a_save_builds_again_and_one_during_a_build_gives_that_up() {
+        let mut filter = ChangeFilter::default();
+        let now = Instant::now();
+        assert_eq!(filter.changed(&paths(&["a"]), now), Verdict::Now);
+        filter.build_begins();
+        assert_eq!(filter.changed(&paths(&["a"]), now), Verdict::Now);
+    }
+
+    #[test]
+    fn what_every_build_writes_is_learned_and_no_change_is_lost_on_the_way() {
+        let mut filter = ChangeFilter::default();
+        let now = Instant::now();
+        let mut verdicts = Vec::new();
+        for _ in 0..4 {
+            filter.build_begins();
+            verdicts.push(filter.changed(&paths(&["out"]), now));
+            filter.build_ends(now);
+        }
+        assert_eq!(
+            verdicts,
+            [
+                Verdict::Now,
+                Verdict::AfterThisBuild,
+                Verdict::Nothing,
+                Verdict::Nothing
+            ]
+        );
+        // A person's change is told from it, also in one batch with it.
+        assert_eq!(filter.changed(&paths(&["out", "a"]), now), Verdict::Now);
+        let later = now + Duration::from_secs(10);
+        assert_eq!(filter.changed(&paths(&["out"]), later), Verdict::Now);
+    }
+
+    #[test]
+    fn what_is_told_right_after_a_build_counts_as_made_by_it() {
+        let mut filter = ChangeFilter::default();
+        let start = Instant::now();
+        let mut last = Verdict::Now;
+        for round in 0..3 {
+            let begin = start + Duration::from_secs(60 * round);
+            filter.build_begins();
+            filter.build_ends(begin);
+            last = filter.changed(&paths(&["out"]), begin + Duration::from_millis(150));
+        }
+        assert_eq!(last, Verdict::Nothing);
+    }
+
+    #[test]
+    fn an_app_that_writes_what_it_watches_is_suspended_and_a_busy_person_is_not() {
+        let mut filter = ChangeFilter::default();
+        let mut now = Instant::now();
+        for _ in 0..RESTARTS_OF_A_LOOP {
+            filter.app_starts(now);
+            now += Duration::from_millis(500);
+            assert_eq!(filter.changed(&paths(&["log"]), now), Verdict::Now);
+        }
+        filter.app_starts(now);
+        assert_eq!(
+            filter.changed(&paths(&["log"]), now),
+            Verdict::Suspend("log".to_owned())
+        );
+        assert_eq!(filter.changed(&paths(&["a"]), now), Verdict::Nothing);
+        filter.reset();
+        assert_eq!(filter.changed(&paths(&["a"]), now), Verdict::Now);
+
+        let mut filter = ChangeFilter::default();
+        for _ in 0..100 {
+            filter.app_starts(now);
+            now += Duration::from_secs(3);
+            assert_eq!(filter.changed(&paths(&["main.rs"]), now), Verdict::Now);
+        }
+    }
+}
