@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::net::TcpStream;
 
+use monday_shared::protocol::common::{Hello, Subscribe};
 use monday_shared::protocol::error::ErrorKind;
 use monday_shared::protocol::{ipalias, run, supervisor, tcpproxy};
 use monday_tests::control::Control;
@@ -104,12 +105,48 @@ fn every_event_has_an_example() {
 fn variants<E: serde::de::DeserializeOwned>() -> Vec<String> {
     let refused = serde_json::from_value::<E>(json!({"event": "?"}));
     let error = refused.err().expect("there is no such event").to_string();
-    error
-        .split('`')
-        .skip(3)
-        .step_by(2)
-        .map(str::to_owned)
-        .collect()
+    expected(&error)
+}
+
+/// The names in "unknown `?`, expected one of `a`, `b`".
+fn expected(error: &str) -> Vec<String> {
+    let names = error.split('`').skip(3).step_by(2);
+    names.map(str::to_owned).collect()
+}
+
+#[test]
+fn every_parameter_is_explained() {
+    let explained = text();
+    let all = [
+        fields::<Hello>(),
+        fields::<Subscribe>(),
+        fields::<run::RunSpec>(),
+        fields::<run::RestartPolicy>(),
+        fields::<run::Readiness>(),
+        fields::<run::LogFile>(),
+        fields::<run::Stop>(),
+        fields::<run::Signal>(),
+        fields::<tcpproxy::RouteSpec>(),
+        fields::<tcpproxy::Close>(),
+        fields::<ipalias::NameSpec>(),
+        fields::<ipalias::Release>(),
+        fields::<supervisor::Restart>(),
+    ];
+    for field in all.iter().flatten() {
+        assert!(
+            explained.contains(&format!("`{field}`"))
+                || explained.contains(&format!("\"{field}\":")),
+            "PROTOCOL.md does not explain `{field}`"
+        );
+    }
+    assert!(all.iter().all(|fields| !fields.is_empty()));
+}
+
+/// The members of parameters: serde names them all when it is given one that does not exist.
+fn fields<P: serde::de::DeserializeOwned>() -> Vec<String> {
+    let refused = serde_json::from_value::<P>(json!({"?": 0}));
+    let error = refused.err().expect("there is no such member").to_string();
+    expected(&error)
 }
 
 #[test]

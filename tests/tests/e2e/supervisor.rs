@@ -101,7 +101,7 @@ projects:
     local:
       - name: user-api
         hostname: {user}
-        run: {{command: env | grep MONDAY_ | sort; exec sleep 1000}}
+        run: {{command: env | grep -E '^MONDAY_(ADDR|HOST|PORT)_' | sort; exec sleep 1000}}
       - name: plain
         run:
           command: echo \"word is $WORD\"; exec sleep 1000
@@ -145,7 +145,12 @@ projects:
 
     let config = world.path("config/shop.yaml");
     let mut with_command = command(&world, "shop", &config);
-    with_command.args(["--", "sh", "-c", "env | grep MONDAY_ | sort"]);
+    with_command.args([
+        "--",
+        "sh",
+        "-c",
+        "env | grep -E '^MONDAY_(ADDR|HOST|PORT)_' | sort",
+    ]);
     let finished = Process::start(with_command).finish().expect_code(0);
     let found: Vec<&str> = finished.stdout.lines().collect();
     assert_eq!(
@@ -381,6 +386,29 @@ projects:
 }
 
 #[test]
+fn an_app_that_ends_at_once_runs_once() {
+    let world = World::new();
+    let names: Vec<String> = (0..20).map(|n| format!("job{n}")).collect();
+    let apps: Vec<String> = names
+        .iter()
+        .map(|name| format!("{{name: {name}, run: {{command: echo ran >> {name}}}}}"))
+        .collect();
+    let yaml = format!("projects: [{{name: shop, local: [{}]}}]\n", apps.join(", "));
+    let (mut process, _) = start(&world, &yaml);
+    let mut missing = names.clone();
+    while !missing.is_empty() {
+        let event = process.event_where("the end of a job", |event| event["phase"] == "exited");
+        missing.retain(|name| event["name"] != **name);
+    }
+    process.signal(Signal::SIGTERM);
+    assert_eq!(process.wait(), 143);
+    for name in names {
+        let ran = std::fs::read_to_string(world.home().join(&name)).unwrap();
+        assert_eq!(ran, "ran\n", "{name}");
+    }
+}
+
+#[test]
 fn an_app_that_has_ended_is_not_started_again_by_the_death_of_its_monday_run() {
     let world = World::new();
     let yaml =
@@ -400,10 +428,11 @@ fn an_app_that_has_ended_is_not_started_again_by_the_death_of_its_monday_run() {
                 .is_some_and(|pid| pid != u64::from(guardian))
     });
     let job = named(&status(&world, "shop")["apps"], "job").clone();
-    assert_eq!(
-        (&job["phase"], &job["exit"], &job["restarts"]),
-        (&json!("exited"), &json!({"code": 3}), &json!(0))
-    );
+    if (&job["phase"], &job["exit"], &job["restarts"])
+        != (&json!("exited"), &json!({"code": 3}), &json!(0))
+    {
+        process.fail(&format!("it is not as it ended: {job}"));
+    }
     // A person may start it again, though the new monday-run never saw it.
     let restarted = control(&world, "shop").call("restart", &json!({"names": ["job"]}));
     assert_eq!(named(&restarted.unwrap()["apps"], "job")["name"], "job");

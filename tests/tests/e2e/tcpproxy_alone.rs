@@ -93,7 +93,7 @@ fn command_finds_every_route_in_its_environment() {
                 "--",
                 "sh",
                 "-c",
-                "env | grep ^MONDAY_ | sort",
+                "env | grep -E '^MONDAY_(ADDR|HOST|PORT)_' | sort",
             ],
         )
         .expect_code(0);
