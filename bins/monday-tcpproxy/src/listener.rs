@@ -1,4 +1,4 @@
-//! One listening socket and the task that accepts on it. Whatever goes wrong with a connection, the listener goes on.
+//! One listening socket and the tasks that accept on it. Whatever goes wrong with a connection, the listener goes on.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::address::is_local;
 use crate::connection::{Context, serve};
 use crate::platform;
-use crate::workers::Worker;
+use crate::workers::{Worker, Workers};
 
 /// How many clients may wait to be accepted; the kernel lowers it to its own limit (net.core.somaxconn, 4096).
 const BACKLOG: i32 = 4096;
@@ -58,50 +58,67 @@ impl Bound {
         Ok(Self { socket })
     }
 
-    /// Begins to queue clients.
+    /// Begins to queue clients, to be accepted by all workers.
     ///
     /// # Errors
-    /// What listen(2) says: another socket was faster.
-    pub(crate) fn listen(self) -> io::Result<(std::net::TcpListener, SocketAddr)> {
+    /// What listen(2) says, because another socket was faster; or there are no descriptors left.
+    pub(crate) fn listen(self, workers: &Workers) -> io::Result<Listening> {
         self.socket.listen(BACKLOG)?;
-        let listener = std::net::TcpListener::from(self.socket);
-        let address = listener.local_addr()?;
-        Ok((listener, address))
+        let socket = std::net::TcpListener::from(self.socket);
+        Ok(Listening {
+            address: socket.local_addr()?,
+            for_workers: workers
+                .all()
+                .map(|worker| Ok((worker, socket.try_clone()?)))
+                .collect::<io::Result<_>>()?,
+        })
     }
 }
 
-/// A listener that accepts.
+/// A socket that queues clients, which nobody accepts yet.
+#[derive(Debug)]
+pub(crate) struct Listening {
+    /// Where it listens, with the real port.
+    pub(crate) address: SocketAddr,
+    for_workers: Vec<(Worker, std::net::TcpListener)>,
+}
+
+/// A listener that accepts, on every worker.
 #[derive(Debug)]
 pub(crate) struct Listener {
     context: watch::Sender<Arc<Context>>,
     stop: CancellationToken,
-    task: JoinHandle<()>,
+    acceptors: Vec<JoinHandle<()>>,
 }
 
 impl Listener {
     /// Begins to accept once `go` is cancelled.
     pub(crate) fn start(
-        listener: std::net::TcpListener,
+        listening: Listening,
         context: Arc<Context>,
-        worker: Worker,
-        go: CancellationToken,
+        go: &CancellationToken,
     ) -> Self {
         let (context, latest) = watch::channel(context);
         let stop = CancellationToken::new();
-        let accepting = {
-            let (stop, worker) = (stop.clone(), worker.clone());
-            async move {
-                let accepting = async {
-                    go.cancelled().await;
-                    accept_all(listener, &latest, &worker).await;
-                };
-                stop.run_until_cancelled(accepting).await;
-            }
-        };
+        let acceptors = listening
+            .for_workers
+            .into_iter()
+            .map(|(worker, listener)| {
+                let (stop, go, latest) = (stop.clone(), go.clone(), latest.clone());
+                let on = worker.clone();
+                worker.spawn_acceptor(async move {
+                    let accepting = async {
+                        go.cancelled().await;
+                        accept_all(listener, &latest, &on).await;
+                    };
+                    stop.run_until_cancelled(accepting).await;
+                })
+            })
+            .collect();
         Self {
             context,
             stop,
-            task: worker.spawn_listener(accepting),
+            acceptors,
         }
     }
 
@@ -113,10 +130,12 @@ impl Listener {
     /// Stops accepting; its port is free again afterwards.
     pub(crate) async fn close(self) {
         self.stop.cancel();
-        if let Err(error) = self.task.await
-            && error.is_panic()
-        {
-            tracing::error!(%error, "a listener ended badly");
+        for acceptor in self.acceptors {
+            if let Err(error) = acceptor.await
+                && error.is_panic()
+            {
+                tracing::error!(%error, "a listener ended badly");
+            }
         }
     }
 }

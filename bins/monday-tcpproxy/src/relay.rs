@@ -21,6 +21,15 @@ use crate::direction::{Direction, End, Means};
 use crate::pipe_pool::PipePool;
 use crate::socket::Socket;
 
+/// One of the two ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// The one that connected to us.
+    Client,
+    /// The one that we connected to.
+    Target,
+}
+
 /// How a relayed connection ended.
 #[derive(Debug)]
 pub(crate) enum Outcome {
@@ -29,7 +38,12 @@ pub(crate) enum Outcome {
     /// A side was gone before it had everything; the other was told as gently as it could be.
     Abandoned(io::Error),
     /// A side reset the connection, and so was the other.
-    Reset(io::Error),
+    Reset {
+        /// The side that did.
+        by: Side,
+        /// What was heard of it.
+        error: io::Error,
+    },
     /// It was cut from here: both sides were reset.
     Cut,
 }
@@ -39,7 +53,13 @@ impl fmt::Display for Outcome {
         match self {
             Self::Finished => write!(f, "finished"),
             Self::Abandoned(error) => write!(f, "a side went away early: {error}"),
-            Self::Reset(error) => write!(f, "reset: {error}"),
+            Self::Reset { by, error } => {
+                let by = match by {
+                    Side::Client => "client",
+                    Side::Target => "target",
+                };
+                write!(f, "reset by the {by}: {error}")
+            }
             Self::Cut => write!(f, "cut"),
         }
     }
@@ -74,13 +94,21 @@ pub(crate) async fn relay(
         .await
         .unwrap_or(Outcome::Cut);
     match outcome {
-        Outcome::Reset(_) | Outcome::Cut => {
-            client.reset();
-            target.reset();
-        }
-        Outcome::Finished | Outcome::Abandoned(_) => {
+        // Both have read the other's end, so closing is all that is left to do, and dropping does it.
+        Outcome::Finished => {}
+        Outcome::Abandoned(_) => {
             client.close();
             target.close();
+        }
+        Outcome::Reset {
+            by: Side::Client, ..
+        } => target.reset(),
+        Outcome::Reset {
+            by: Side::Target, ..
+        } => client.reset(),
+        Outcome::Cut => {
+            client.reset();
+            target.reset();
         }
     }
     outcome
@@ -117,10 +145,15 @@ impl<'a> Half<'a> {
 /// hands out what that peer sent before it went, and then says how it went.
 fn verdict(up: &mut Option<End>, down: &mut Option<End>) -> Option<Outcome> {
     match (up.take(), down.take()) {
-        (Some(End::SourceFailed(error)), _) | (_, Some(End::SourceFailed(error))) => {
-            Some(Outcome::Reset(error))
-        }
-        (Some(End::SinkFailed(error)), Some(End::SinkFailed(_))) => Some(Outcome::Reset(error)),
+        (Some(End::SourceFailed(error)), _) => Some(Outcome::Reset {
+            by: Side::Client,
+            error,
+        }),
+        (_, Some(End::SourceFailed(error)))
+        | (Some(End::SinkFailed(error)), Some(End::SinkFailed(_))) => Some(Outcome::Reset {
+            by: Side::Target,
+            error,
+        }),
         (Some(End::SinkFailed(error)), Some(End::Complete))
         | (Some(End::Complete), Some(End::SinkFailed(error))) => Some(Outcome::Abandoned(error)),
         (Some(End::Complete), Some(End::Complete)) => Some(Outcome::Finished),
@@ -151,21 +184,33 @@ mod tests {
         ));
     }
 
+    fn reset_by(outcome: Option<Outcome>) -> Option<Side> {
+        match outcome {
+            Some(Outcome::Reset { by, .. }) => Some(by),
+            _ => None,
+        }
+    }
+
     #[test]
     fn a_reset_ends_both_directions_at_once() {
         let reset = || Some(End::SourceFailed(error()));
-        assert!(matches!(
-            verdict(&mut reset(), &mut None),
-            Some(Outcome::Reset(_))
-        ));
-        assert!(matches!(
-            verdict(&mut None, &mut reset()),
-            Some(Outcome::Reset(_))
-        ));
-        assert!(matches!(
-            verdict(&mut Some(End::Complete), &mut reset()),
-            Some(Outcome::Reset(_))
-        ));
+        let complete = || Some(End::Complete);
+        assert_eq!(
+            reset_by(verdict(&mut reset(), &mut None)),
+            Some(Side::Client)
+        );
+        assert_eq!(
+            reset_by(verdict(&mut None, &mut reset())),
+            Some(Side::Target)
+        );
+        assert_eq!(
+            reset_by(verdict(&mut complete(), &mut reset())),
+            Some(Side::Target)
+        );
+        assert_eq!(
+            reset_by(verdict(&mut reset(), &mut complete())),
+            Some(Side::Client)
+        );
     }
 
     #[test]
@@ -176,9 +221,6 @@ mod tests {
             verdict(&mut gone(), &mut Some(End::Complete)),
             Some(Outcome::Abandoned(_))
         ));
-        assert!(matches!(
-            verdict(&mut gone(), &mut gone()),
-            Some(Outcome::Reset(_))
-        ));
+        assert!(reset_by(verdict(&mut gone(), &mut gone())).is_some());
     }
 }

@@ -14,7 +14,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::connection::Context;
 use crate::error::Error;
-use crate::listener::{Bound, Listener};
+use crate::listener::{Bound, Listener, Listening};
 use crate::pipe_pool::{CopyPath, PipePool};
 use crate::plan::{self, Step, plan};
 use crate::route::{Route, Shared, Wish};
@@ -160,7 +160,7 @@ impl Owner {
             .map(Wish::read)
             .collect::<Result<_, _>>()?;
         let steps = self.plan(&wishes)?;
-        let mut new = bind_all(&wishes, &steps)?.into_iter();
+        let mut new = bind_all(&wishes, &steps, &self.workers)?.into_iter();
 
         // Nothing fails from here on.
         let ids: Vec<String> = wishes.iter().map(|wish| wish.spec.id.clone()).collect();
@@ -169,8 +169,8 @@ impl Owner {
                 Step::Keep => {}
                 Step::Reuse(address) => self.put(wish, address, None),
                 Step::Bind(_) => {
-                    if let Some((listener, address)) = new.next() {
-                        self.put(wish, address, Some(listener));
+                    if let Some(listening) = new.next() {
+                        self.put(wish, listening.address, Some(listening));
                     }
                 }
             }
@@ -205,7 +205,7 @@ impl Owner {
     }
 
     /// Puts a route on a listener, a new one or one that there is.
-    fn put(&mut self, wish: Wish, address: SocketAddr, new: Option<std::net::TcpListener>) {
+    fn put(&mut self, wish: Wish, address: SocketAddr, new: Option<Listening>) {
         let shared = self
             .routes
             .get(&wish.spec.id)
@@ -218,9 +218,8 @@ impl Owner {
             pipes: Arc::clone(&self.pipes),
             hub: self.hub.clone(),
         });
-        if let Some(listener) = new {
-            let worker = self.workers.next();
-            let listener = Listener::start(listener, context, worker, self.accept.clone());
+        if let Some(listening) = new {
+            let listener = Listener::start(listening, context, &self.accept);
             self.listeners.insert(address, listener);
         } else if let Some(listener) = self.listeners.get(&address) {
             listener.retarget(context);
@@ -261,10 +260,7 @@ impl Owner {
 }
 
 /// Binds all addresses before any of them listens, so that a batch that fails has not accepted a single client.
-fn bind_all(
-    wishes: &[Wish],
-    steps: &[Step],
-) -> Result<Vec<(std::net::TcpListener, SocketAddr)>, Error> {
+fn bind_all(wishes: &[Wish], steps: &[Step], workers: &Workers) -> Result<Vec<Listening>, Error> {
     let refused = |wish: &Wish, address, error| {
         let what = format!("route `{}`", wish.spec.id);
         Error::Listen(holder::bind_error(&what, address, &error))
@@ -279,9 +275,8 @@ fn bind_all(
     bound
         .into_iter()
         .map(|(wish, address, socket)| {
-            socket
-                .listen()
-                .map_err(|error| refused(wish, address, error))
+            let listening = socket.listen(workers);
+            listening.map_err(|error| refused(wish, address, error))
         })
         .collect()
 }

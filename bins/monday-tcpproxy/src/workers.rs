@@ -2,7 +2,10 @@
 //!
 //! A connection belongs to one thread from its beginning to its end, both of its directions, each thread having a
 //! runtime of its own: no lock and no wake-up crosses threads while bytes flow, as they would in a runtime that moves
-//! tasks between its threads. What that costs is decided once per connection: which thread takes it.
+//! tasks between its threads.
+//!
+//! All threads accept on all listeners, so the one that has time takes the next client. A thread that has many more
+//! connections than another hands the new one over, lest a few long streams all end up on whichever was woken first.
 
 use std::future::Future;
 use std::io;
@@ -21,7 +24,6 @@ const MOST_WORKERS: usize = 4;
 #[derive(Debug)]
 pub struct Workers {
     seats: Arc<[Seat]>,
-    next: AtomicUsize,
     _end: Option<DropGuard>,
 }
 
@@ -32,7 +34,7 @@ struct Seat {
     connections: AtomicUsize,
 }
 
-/// A listener's place: the thread that it is on.
+/// One of the threads.
 #[derive(Clone, Debug)]
 pub(crate) struct Worker {
     seats: Arc<[Seat]>,
@@ -60,7 +62,6 @@ impl Workers {
             .collect::<io::Result<_>>()?;
         Ok(Self {
             seats,
-            next: AtomicUsize::new(0),
             _end: Some(end.drop_guard()),
         })
     }
@@ -70,17 +71,16 @@ impl Workers {
     pub fn here() -> Self {
         Self {
             seats: Arc::new([Seat::new(Handle::current())]),
-            next: AtomicUsize::new(0),
             _end: None,
         }
     }
 
-    /// A place for one more listener, each thread in turn.
-    pub(crate) fn next(&self) -> Worker {
-        Worker {
+    /// All threads.
+    pub(crate) fn all(&self) -> impl Iterator<Item = Worker> {
+        (0..self.seats.len()).map(|own| Worker {
             seats: Arc::clone(&self.seats),
-            own: self.next.fetch_add(1, Ordering::Relaxed) % self.seats.len(),
-        }
+            own,
+        })
     }
 }
 
@@ -94,15 +94,15 @@ impl Seat {
 }
 
 impl Worker {
-    /// Runs a listener on its thread.
-    pub(crate) fn spawn_listener<F>(&self, listener: F) -> JoinHandle<F::Output>
+    /// Runs what accepts on this thread.
+    pub(crate) fn spawn_acceptor<F>(&self, acceptor: F) -> JoinHandle<F::Output>
     where
         F: Future<Output: Send> + Send + 'static,
     {
-        self.seats[self.own].runtime.spawn(listener)
+        self.seats[self.own].runtime.spawn(acceptor)
     }
 
-    /// Serves a client that was accepted on the listener's thread: there, or on one that has fewer connections.
+    /// Serves a client that was accepted on this thread: here, or on one that has far fewer connections.
     ///
     /// # Errors
     /// The client cannot be moved to the other thread.
@@ -118,7 +118,7 @@ impl Worker {
             .seats
             .iter()
             .map(|seat| seat.connections.load(Ordering::Relaxed));
-        let chosen = least_loaded(self.own, counts);
+        let chosen = choose(self.own, counts);
         let load = Load::put_on(&self.seats, chosen);
         let runtime = &self.seats[chosen].runtime;
         if chosen == self.own {
@@ -167,13 +167,15 @@ impl Drop for Load {
     }
 }
 
-/// The place of the smallest count; where several are the smallest, `own` if it is one of them, for staying on a thread
-/// is cheaper than waking another.
-fn least_loaded(own: usize, counts: impl Iterator<Item = usize>) -> usize {
-    counts
-        .enumerate()
-        .min_by_key(|&(place, count)| (count, place != own))
-        .map_or(own, |(place, _)| place)
+/// Which thread serves a client that thread `own` has accepted: that one, unless the one with the fewest connections
+/// has less than three quarters of its count. With few connections that evens them out; with many it keeps them where
+/// they are, for waking another thread costs as much as a twentieth of a short connection.
+fn choose(own: usize, counts: impl Iterator<Item = usize> + Clone) -> usize {
+    let mine = counts.clone().nth(own).unwrap_or(0);
+    match counts.enumerate().min_by_key(|&(_, count)| count) {
+        Some((place, least)) if mine - least > mine / 4 => place,
+        _ => own,
+    }
 }
 
 fn start_thread(number: usize, end: CancellationToken) -> io::Result<Handle> {
@@ -195,22 +197,26 @@ mod tests {
     use tokio::net::TcpListener;
 
     #[test]
-    fn a_connection_stays_on_its_listeners_thread_unless_another_has_fewer() {
-        assert_eq!(least_loaded(0, [0, 0].into_iter()), 0);
-        assert_eq!(least_loaded(1, [0, 0].into_iter()), 1);
-        assert_eq!(least_loaded(0, [1, 0].into_iter()), 1);
-        assert_eq!(least_loaded(0, [2, 1, 0].into_iter()), 2);
+    fn few_connections_are_spread_evenly_and_many_stay_where_they_are() {
+        let choose = |own, counts: &[usize]| choose(own, counts.iter().copied());
+        assert_eq!(choose(0, &[0, 0]), 0);
+        assert_eq!(choose(1, &[0, 0]), 1);
+        assert_eq!(choose(0, &[1, 0]), 1);
+        assert_eq!(choose(0, &[3, 2, 1]), 2);
+        assert_eq!(choose(0, &[16, 12]), 0);
+        assert_eq!(choose(0, &[17, 12]), 1);
+        assert_eq!(choose(1, &[17, 12]), 1);
     }
 
     #[test]
     fn connections_spread_over_all_threads() {
         let workers = Workers::start_threads(3).unwrap();
-        let worker = workers.next();
+        let worker = workers.all().next().unwrap();
         let (tell, told) = std::sync::mpsc::channel();
         let hold = CancellationToken::new();
         let release = hold.clone().drop_guard();
         let spawning = worker.clone();
-        worker.spawn_listener(async move {
+        worker.spawn_acceptor(async move {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();
             for _ in 0..6 {

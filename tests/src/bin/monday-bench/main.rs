@@ -1,0 +1,40 @@
+//! `monday-bench`: how fast monday is beside what others use for the same job, on this machine, in one run.
+//!
+//! Figures of different runs cannot be compared, those of one run can: every contender is measured in turn, several
+//! rounds, and the medians are printed with their ratios.
+
+mod cpu;
+mod error;
+mod machine;
+mod median;
+mod relay;
+mod table;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Measures monday beside what others use for the same job.
+#[derive(Debug, Parser)]
+#[command(name = "monday-bench", version)]
+struct Cli {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// `monday-tcpproxy` beside raw loopback, haproxy and socat: throughput, CPU time, new connections.
+    Relay(relay::Args),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.what {
+        What::Relay(args) => relay::run(&args, &mut std::io::stdout().lock()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => error.report(),
+    }
+}
