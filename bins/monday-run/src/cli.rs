@@ -1,44 +1,30 @@
 //! The flags.
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
+use anstream::{AutoStream, ColorChoice};
 use clap::Parser;
-use monday_shared::duration::Span;
 use monday_shared::life::LifeArgs;
-use monday_shared::protocol::run::RunSpec;
 
 use crate::error::RunError;
 use crate::run::Settings;
 use crate::spec::CheckedSpec;
 
+mod command;
+
+use command::CommandArgs;
+
 /// Runs one command, shows its output, and leaves none of its processes behind
 #[derive(Debug, Parser)]
-#[command(name = "monday-run", version, after_long_help = HELP)]
+#[command(name = "monday-run", version, override_usage = USAGE, after_long_help = HELP)]
 pub struct Cli {
     /// Show this name and a bar before each line of output
     #[arg(long, value_name = "NAME", value_parser = name)]
     name: Option<String>,
 
-    /// Run COMMAND in this folder
-    #[arg(long, value_name = "DIR", requires = "command")]
-    dir: Option<PathBuf>,
-
-    /// Add a variable to the environment of COMMAND; may be repeated, a later one wins
-    #[arg(long, value_name = "K=V", value_parser = variable, requires = "command")]
-    env: Vec<(String, String)>,
-
-    /// The signal that asks COMMAND to stop
-    #[arg(
-        long,
-        value_name = "SIGNAL",
-        default_value = "TERM",
-        requires = "command"
-    )]
-    stop_signal: String,
-
-    /// How long COMMAND may take to stop before all of it is killed; 0 kills at once
-    #[arg(long, value_name = "TIME", default_value = "10s", requires = "command")]
-    stop_timeout: Span,
+    #[command(flatten)]
+    command: CommandArgs,
 
     /// Note in this file what runs, so that the next monday-run with it ends what survived if this one is killed
     #[arg(long, value_name = "PATH")]
@@ -46,11 +32,11 @@ pub struct Cli {
 
     #[command(flatten)]
     life: LifeArgs,
-
-    /// What to run, and its arguments
-    #[arg(trailing_var_arg = true, value_name = "COMMAND")]
-    command: Vec<String>,
 }
+
+const USAGE: &str = "\
+monday-run [OPTIONS] -- COMMAND...
+       monday-run [OPTIONS] --control PATH";
 
 /// What `--help` says below the flags.
 const HELP: &str = "\
@@ -67,7 +53,7 @@ The end:
   TERM or HUP (which COMMAND gets then), every process that it started ends with
   it: asked first, killed after --stop-timeout. A second signal kills at once.
   The exit status is COMMAND's (128 + number if a signal ended it), 1 if it cannot
-  be started, 2 for wrong flags.
+  be started, 2 for wrong flags, 124 if it was not ready in time.
 
 The control socket:
   Without COMMAND, monday-run waits to be told one:
@@ -80,7 +66,8 @@ The control socket:
 Examples:
   monday-run -- make test
   monday-run --name api --dir services/api --env PORT=8080 -- ./server
-  monday-run --stop-signal INT --stop-timeout 30s -- postgres -D data";
+  monday-run --stop-signal INT --stop-timeout 30s -- postgres -D data
+  monday-run --restart on-failure --ready http=http://localhost:8080/ -- ./server";
 
 /// A name that can stand before a line.
 fn name(text: &str) -> Result<String, String> {
@@ -91,13 +78,6 @@ fn name(text: &str) -> Result<String, String> {
         );
     }
     Ok(text.to_owned())
-}
-
-fn variable(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("write NAME=VALUE".to_owned()),
-    }
 }
 
 impl Cli {
@@ -112,27 +92,43 @@ impl Cli {
     /// # Errors
     /// [`RunError`] if that is impossible.
     pub fn settings(self) -> Result<Settings, RunError> {
-        if self.command.is_empty() && self.life.control.is_none() {
-            return Err(RunError::NothingToRun);
+        let Some(mut spec) = self.command.spec() else {
+            if self.life.control.is_none() {
+                return Err(RunError::NothingToRun);
+            }
+            return Ok(Settings {
+                name: self.name,
+                spec: None,
+                lease: self.lease,
+                life: self.life,
+            });
+        };
+        if is_colourful() {
+            // First, so that what was said wins.
+            spec.env
+                .insert(0, ("FORCE_COLOR".to_owned(), "1".to_owned()));
         }
-        let spec = CheckedSpec::try_from(RunSpec {
-            dir: self.dir,
-            env: self.env,
-            stop_signal: self.stop_signal,
-            stop_timeout: self.stop_timeout,
-            ..RunSpec::new(self.command.clone())
-        });
         Ok(Settings {
             name: self.name,
-            spec: (!self.command.is_empty()).then_some(spec).transpose()?,
+            spec: Some(CheckedSpec::try_from(spec)?),
             lease: self.lease,
             life: self.life,
         })
     }
 }
 
+/// Whether what COMMAND writes is seen in colours, which it cannot know.
+fn is_colourful() -> bool {
+    std::io::stdout().is_terminal()
+        && AutoStream::choice(&std::io::stdout()) != ColorChoice::Never
+        && std::env::var_os("FORCE_COLOR").is_none()
+}
+
 #[cfg(test)]
 mod tests {
+    use monday_shared::duration::Span;
+    use monday_shared::protocol::run::Probe;
+
     use super::*;
 
     fn settings(args: &[&str]) -> Result<Settings, RunError> {
@@ -147,6 +143,31 @@ mod tests {
         let spec = settings.spec.unwrap();
         assert_eq!((spec.program(), spec.arguments().len()), ("ls", 2));
         assert_eq!(settings.name.as_deref(), Some("api"));
+    }
+
+    #[test]
+    fn every_flag_about_the_command_is_in_its_specification() {
+        let settings = settings(&[
+            "--stop-command=a",
+            "--restart=always",
+            "--max-restarts=2",
+            "--ready=exec=b=c",
+            "--ready-within=1m",
+            "--keep-children",
+            "--pty",
+            "--log-file=x.log",
+            "--log-file-keep=1",
+            "./server",
+        ]);
+        let spec = settings.unwrap().spec.unwrap();
+        assert_eq!(spec.stop_commands(), [["/bin/sh", "-c", "a"]]);
+        assert_eq!(spec.restart().max_restarts, Some(2));
+        let ready = spec.ready().unwrap();
+        let script = ["/bin/sh", "-c", "b=c"].map(str::to_owned);
+        assert_eq!(ready.probe, Probe::Exec(script.into()));
+        assert_eq!(ready.within, Some(Span::from_secs(60)));
+        assert!(spec.keep_children() && spec.pty());
+        assert_eq!(spec.log_file().unwrap().keep, 1);
     }
 
     #[test]
@@ -166,6 +187,9 @@ mod tests {
     #[test]
     fn what_is_no_variable_no_signal_or_no_name_is_refused() {
         for flags in [
+            ["--ready", "port=80"],
+            ["--ready-within", "1s"],
+            ["--max-restarts", "x"],
             ["--env", "A"],
             ["--env", "=1"],
             ["--name", ""],

@@ -3,7 +3,7 @@
 use std::io;
 
 use monday_shared::life::LifeError;
-use monday_shared::life::exit::{FAILED, Failure, USAGE};
+use monday_shared::life::exit::{FAILED, Failure, TIMED_OUT, USAGE};
 
 use crate::request::Refusal;
 use crate::spec::SpecError;
@@ -22,6 +22,9 @@ pub enum RunError {
     /// The command could not be started, or not be ended.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// The command was not ready in time.
+    #[error("{0}")]
+    NotReady(String),
     /// Signals, control socket or lifeline cannot be had.
     #[error(transparent)]
     Life(#[from] LifeError),
@@ -39,6 +42,7 @@ impl Failure for RunError {
     fn exit_code(&self) -> u8 {
         match self {
             Self::Spec(_) | Self::NothingToRun => USAGE,
+            Self::NotReady(_) => TIMED_OUT,
             Self::Refused(_) | Self::Life(_) | Self::Io { .. } => FAILED,
         }
     }

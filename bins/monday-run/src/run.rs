@@ -64,7 +64,11 @@ pub async fn run(settings: Settings) -> Result<u8, RunError> {
     let reporter = report(&hub, name.as_deref(), life.output, only_printed)?;
     sidecar.serve(Served(Control::new(guardian.clone())), &hub);
     let name = name.unwrap_or_else(|| spec.as_ref().map_or_else(String::new, program_name));
-    sidecar.ready(&hub, Event::Ready { name });
+    hub.publish(Event::Ready { name });
+    let ready_later = spec.as_ref().is_some_and(|spec| spec.ready().is_some());
+    if !ready_later {
+        sidecar.announce();
+    }
     let mut run = Run {
         states: guardian.states(),
         guardian,
@@ -72,6 +76,8 @@ pub async fn run(settings: Settings) -> Result<u8, RunError> {
         printing: true,
         only_printed,
         give_up_at: None,
+        ready_later,
+        said: String::new(),
         sidecar,
     };
     let status = match spec {
@@ -124,6 +130,10 @@ struct Run {
     printing: bool,
     /// Whether printing is the only use of the output.
     only_printed: bool,
+    /// The last reason that was said.
+    said: String,
+    /// Whether we are ready only when the command is, and it was not yet.
+    ready_later: bool,
     /// When output that nobody reads is given up.
     give_up_at: Option<Instant>,
     sidecar: Sidecar,
@@ -145,6 +155,21 @@ impl Run {
                 Happened::NobodyReads => self.guardian.close_output().await,
                 Happened::State(state) if state.phase == Phase::Exited => {
                     return Ok(status(&self.guardian.end(How::default()).await?));
+                }
+                Happened::State(State {
+                    phase: Phase::Failed,
+                    ready: Some(false),
+                    reason,
+                    ..
+                }) => {
+                    self.guardian.end(How::default()).await?;
+                    return Err(RunError::NotReady(reason.unwrap_or_default()));
+                }
+                Happened::State(State {
+                    ready: Some(true), ..
+                }) if self.ready_later => {
+                    self.ready_later = false;
+                    self.sidecar.announce();
                 }
                 // What a client stopped or could not restart, a client may start again.
                 Happened::State(_) => {}
@@ -177,10 +202,7 @@ impl Run {
             changed = self.states.changed() => match changed {
                 Ok(()) => {
                     let state = self.states.borrow_and_update().clone();
-                    // What is waited for, or could not be ended. A client gets it as an event.
-                    if let (true, Some(reason)) = (self.only_printed, &state.reason) {
-                        tracing::warn!("{reason}");
-                    }
+                    self.say(state.reason.as_ref());
                     Ok(Happened::State(state))
                 }
                 // The guardian ends only when it is told to, and its answer is waited for then.
@@ -195,6 +217,17 @@ impl Run {
                 self.printing = false;
                 Ok(Happened::NobodyReads)
             }
+        }
+    }
+
+    /// Says what is waited for, or could not be done, once. A client gets it as an event.
+    fn say(&mut self, reason: Option<&String>) {
+        if let Some(reason) = reason
+            && self.only_printed
+            && self.said != *reason
+        {
+            tracing::warn!("{reason}");
+            self.said.clone_from(reason);
         }
     }
 

@@ -38,9 +38,13 @@ pub(crate) fn survived(processes: &[Process]) -> String {
     )
 }
 
-/// A time that is waited, to a tenth of a second.
-pub(crate) fn seconds(time: Duration) -> String {
-    format!("{:.1} s", time.as_secs_f64())
+/// A time that is waited, as exact as it matters.
+pub(crate) fn time(time: Duration) -> String {
+    if time < Duration::from_secs(1) {
+        format!("{} ms", time.as_millis())
+    } else {
+        format!("{:.1} s", time.as_secs_f64())
+    }
 }
 
 #[cfg(test)]
@@ -48,6 +52,12 @@ mod tests {
     use monday_shared::platform::process_tree::Identity;
 
     use super::*;
+
+    #[test]
+    fn a_short_time_is_told_in_milliseconds() {
+        assert_eq!(time(Duration::from_micros(20_400)), "20 ms");
+        assert_eq!(time(Duration::from_millis(1500)), "1.5 s");
+    }
 
     #[test]
     fn many_processes_are_counted_and_a_few_are_named() {

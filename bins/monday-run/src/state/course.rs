@@ -241,9 +241,9 @@ impl<P: Processes> Machine<P> {
             Verdict::Again { after, number } => {
                 self.life = Life::Waiting { until: now + after };
                 self.not_ready = false;
-                let seconds = words::seconds(after);
+                let time = words::time(after);
                 Some(format!(
-                    "started again in {seconds} (number {number} in a row)"
+                    "started again in {time} (number {number} in a row)"
                 ))
             }
             Verdict::GivenUp { restarts } => {

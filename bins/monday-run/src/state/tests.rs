@@ -6,7 +6,7 @@ use std::io;
 use std::time::Duration;
 
 use monday_shared::platform::process_tree::{Identity, Process};
-use monday_shared::protocol::run::RunSpec;
+use monday_shared::protocol::run::{Probe, Readiness, RestartPolicy, RestartWhen, RunSpec};
 use proptest::prelude::*;
 
 use super::*;
@@ -132,6 +132,18 @@ impl Processes for Double {
 
 fn spec(program: &str) -> CheckedSpec {
     CheckedSpec::try_from(RunSpec::new(vec![program.to_owned()])).unwrap()
+}
+
+/// One of several specifications, with all that can happen to one.
+fn some_spec(number: u8) -> CheckedSpec {
+    with(|spec| {
+        spec.command = vec![number.to_string()];
+        spec.ready = (number == 1).then(|| Readiness::new(Probe::Notify));
+        if number == 2 {
+            spec.restart.when = RestartWhen::Always;
+            spec.stop_commands = vec![vec!["x".to_owned()]];
+        }
+    })
 }
 
 /// A machine whose command runs; the first request has the ticket 1.
@@ -374,6 +386,218 @@ fn a_signal_reaches_only_a_command_that_is_alive() {
     ));
 }
 
+fn with(change: impl FnOnce(&mut RunSpec)) -> CheckedSpec {
+    let mut spec = RunSpec::new(vec!["a".to_owned()]);
+    change(&mut spec);
+    CheckedSpec::try_from(spec).unwrap()
+}
+
+fn restarting(when: RestartWhen, max_restarts: Option<u32>) -> CheckedSpec {
+    with(|spec| {
+        spec.restart = RestartPolicy {
+            when,
+            max_restarts,
+            ..RestartPolicy::default()
+        };
+    })
+}
+
+fn started(now: Instant, spec: CheckedSpec) -> Machine<Double> {
+    let mut machine = Machine::new(Double::default());
+    machine.start(now, 1, spec);
+    machine.notices();
+    machine.processes.did.borrow_mut().clear();
+    machine
+}
+
+#[test]
+fn a_command_that_fails_is_started_again_after_a_while_and_given_up_at_last() {
+    let mut now = Instant::now();
+    let mut machine = started(now, restarting(RestartWhen::OnFailure, Some(2)));
+    for generation in 2..=3 {
+        end_leader(&mut machine, now, Exit::Code(1));
+        let state = machine.state();
+        assert_eq!(
+            (state.phase, state.exit),
+            (Phase::Waiting, Some(Exit::Code(1)))
+        );
+        assert!(state.reason.unwrap().contains("started again in"));
+        machine.time(now);
+        assert_eq!(machine.state().phase, Phase::Waiting, "not before its time");
+        now = machine.wake_at().unwrap();
+        machine.time(now);
+        let state = machine.state();
+        assert_eq!(
+            (state.phase, state.generation),
+            (Phase::Running, generation)
+        );
+    }
+    end_leader(&mut machine, now, Exit::Code(1));
+    let state = machine.state();
+    assert_eq!(
+        (state.phase, state.exit),
+        (Phase::Exited, Some(Exit::Code(1)))
+    );
+    assert!(state.reason.unwrap().contains("given up after 2"));
+}
+
+#[test]
+fn a_command_that_ends_well_is_started_again_only_if_always() {
+    let now = Instant::now();
+    for (when, phase) in [
+        (RestartWhen::OnFailure, Phase::Exited),
+        (RestartWhen::Always, Phase::Waiting),
+    ] {
+        let mut machine = started(now, restarting(when, None));
+        end_leader(&mut machine, now, Exit::Code(0));
+        assert_eq!(machine.state().phase, phase);
+    }
+}
+
+#[test]
+fn a_stop_ends_the_waiting_and_a_restart_cuts_it_short() {
+    let now = Instant::now();
+    let mut machine = started(now, restarting(RestartWhen::Always, None));
+    end_leader(&mut machine, now, Exit::Code(0));
+    machine.stop(now, 2, How::default());
+    assert_eq!(answers(&mut machine), [(2, Ok(Phase::Stopped))]);
+    assert_eq!(machine.wake_at(), None);
+    machine.restart(now, 3);
+    end_leader(&mut machine, now, Exit::Code(0));
+    machine.restart(now, 4);
+    assert_eq!(
+        answers(&mut machine),
+        [(3, Ok(Phase::Running)), (4, Ok(Phase::Running))]
+    );
+}
+
+#[test]
+fn a_stop_is_not_followed_by_a_new_start() {
+    let now = Instant::now();
+    let mut machine = started(now, restarting(RestartWhen::Always, None));
+    machine.stop(now, 2, How::default());
+    end_leader(&mut machine, now, Exit::Code(1));
+    assert_eq!(machine.state().phase, Phase::Stopped);
+    // Not even when it came just after an end that would have been.
+    machine.restart(now, 3);
+    machine.processes.strays = 1;
+    end_leader(&mut machine, now, Exit::Code(1));
+    machine.stop(now, 4, How::default());
+    machine.processes.strays = 0;
+    machine.time(machine.wake_at().unwrap());
+    assert_eq!(machine.state().phase, Phase::Exited);
+}
+
+#[test]
+fn a_program_that_is_missing_when_it_is_started_again_is_tried_again() {
+    let mut now = Instant::now();
+    let mut machine = started(now, restarting(RestartWhen::OnFailure, None));
+    end_leader(&mut machine, now, Exit::Code(1));
+    machine.processes.fails_to_start = true;
+    now = machine.wake_at().unwrap();
+    machine.time(now);
+    let state = machine.state();
+    assert_eq!(state.phase, Phase::Waiting);
+    assert!(state.reason.unwrap().contains("cannot run `a`"));
+    machine.processes.fails_to_start = false;
+    machine.time(machine.wake_at().unwrap());
+    assert_eq!(machine.state().phase, Phase::Running);
+}
+
+fn probed() -> CheckedSpec {
+    with(|spec| spec.ready = Some(Readiness::new(Probe::Notify)))
+}
+
+#[test]
+fn a_command_is_ready_when_its_probe_says_so() {
+    let now = Instant::now();
+    let mut machine = started(now, probed());
+    assert_eq!(machine.state().ready, Some(false));
+    machine.probed(now, 7, Ok(()));
+    assert_eq!(
+        machine.state().ready,
+        Some(false),
+        "that was about another one"
+    );
+    machine.probed(now, 1, Ok(()));
+    assert_eq!(machine.state().ready, Some(true));
+    assert!(matches!(machine.notices()[..], [Notice::Changed(_)]));
+    machine.probed(now, 1, Err("late".to_owned()));
+    assert_eq!(
+        machine.state().phase,
+        Phase::Running,
+        "once ready, it stays so"
+    );
+}
+
+#[test]
+fn a_command_that_is_not_ready_in_time_is_stopped_and_has_failed() {
+    let now = Instant::now();
+    let mut machine = started(now, probed());
+    machine.probed(now, 1, Err("too late".to_owned()));
+    assert_eq!(machine.state().phase, Phase::Stopping);
+    end_leader(&mut machine, now, Exit::Signal(15));
+    let state = machine.state();
+    assert_eq!((state.phase, state.ready), (Phase::Failed, Some(false)));
+    assert_eq!(state.reason.as_deref(), Some("too late"));
+}
+
+#[test]
+fn a_command_that_is_not_ready_in_time_is_started_again_if_that_is_the_policy() {
+    let now = Instant::now();
+    let spec = with(|spec| {
+        spec.ready = Some(Readiness::new(Probe::Notify));
+        spec.restart.when = RestartWhen::OnFailure;
+    });
+    let mut machine = started(now, spec);
+    machine.probed(now, 1, Err("too late".to_owned()));
+    // It obeys, with a status that would be no failure.
+    end_leader(&mut machine, now, Exit::Code(0));
+    let state = machine.state();
+    assert_eq!(state.phase, Phase::Waiting);
+    assert!(
+        state
+            .reason
+            .unwrap()
+            .starts_with("too late; started again in")
+    );
+}
+
+#[test]
+fn stop_commands_run_before_the_signal() {
+    let now = Instant::now();
+    let spec = with(|spec| spec.stop_commands = vec![vec!["x".to_owned()]]);
+    let mut machine = started(now, spec);
+    machine.stop(now, 2, How::default());
+    assert_eq!(
+        machine.state().reason.as_deref(),
+        Some("running the stop commands")
+    );
+    machine.stop_commands_ended(now, 7);
+    assert_eq!(*machine.processes.did.borrow(), [Did::RunStopCommands]);
+    machine.stop_commands_ended(now, 1);
+    end_leader(&mut machine, now, Exit::Signal(15));
+    assert_eq!(answers(&mut machine), [(2, Ok(Phase::Stopped))]);
+    assert_eq!(
+        *machine.processes.did.borrow(),
+        [
+            Did::RunStopCommands,
+            Did::AskGroup(Signal::SIGTERM),
+            Did::Over
+        ]
+    );
+}
+
+#[test]
+fn what_a_command_leaves_behind_lives_on_if_it_shall() {
+    let now = Instant::now();
+    let mut machine = started(now, with(|spec| spec.keep_children = true));
+    machine.processes.strays = 1;
+    end_leader(&mut machine, now, Exit::Code(0));
+    assert_eq!(machine.state().phase, Phase::Exited);
+    assert_eq!(*machine.processes.did.borrow(), [Did::Over]);
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Event {
     Start(u8),
@@ -382,6 +606,9 @@ enum Event {
     LeaderEnds { strays: u8 },
     StrayEnds,
     TimePasses,
+    Probed { ready: bool },
+    StopCommandsEnd,
+    StartFails,
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -392,6 +619,9 @@ fn event() -> impl Strategy<Value = Event> {
         (0..3_u8).prop_map(|strays| Event::LeaderEnds { strays }),
         Just(Event::StrayEnds),
         Just(Event::TimePasses),
+        any::<bool>().prop_map(|ready| Event::Probed { ready }),
+        Just(Event::StopCommandsEnd),
+        Just(Event::StartFails),
     ]
 }
 
@@ -412,7 +642,7 @@ proptest! {
             match event {
                 Event::Start(number) => {
                     asked.push(ticket);
-                    machine.start(now, ticket, spec(&number.to_string()));
+                    machine.start(now, ticket, some_spec(number));
                 }
                 Event::Stop { at_once } => {
                     asked.push(ticket);
@@ -437,6 +667,14 @@ proptest! {
                         machine.child_ended(now);
                     }
                 }
+                Event::Probed { ready } => {
+                    let ready = ready.then_some(()).ok_or_else(|| "no".to_owned());
+                    machine.probed(now, machine.state().generation, ready);
+                }
+                Event::StopCommandsEnd => {
+                    machine.stop_commands_ended(now, machine.state().generation);
+                }
+                Event::StartFails => machine.processes.fails_to_start ^= true,
                 Event::TimePasses => {
                     now = machine.wake_at().unwrap_or(now).max(now);
                     machine.time(now);

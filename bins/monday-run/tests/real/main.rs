@@ -13,5 +13,9 @@
 mod control;
 mod endings;
 mod harness;
+mod lease;
 mod output;
+mod readiness;
+mod restarts;
+mod stopping;
 mod surroundings;
