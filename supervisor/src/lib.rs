@@ -11,6 +11,7 @@
 //! [`session`] is the life of a running project; [`sidecar`] keeps the executables alive that it is made of.
 
 pub mod cli;
+pub mod commands;
 pub mod config;
 pub mod control;
 pub mod diagnostic;

@@ -8,7 +8,7 @@ use super::suggest;
 use super::tree::{Path, Place, Segment};
 use crate::diagnostic::Diagnostic;
 
-/// Keys of Monday's first version, directly on an app, and what to write now.
+/// Keys of Monday's first version, directly on an app (`watcher` at the top level), and what to write now.
 const OLD_KEYS: [(&str, &str); 6] = [
     (
         "executable",
@@ -56,7 +56,7 @@ impl Advisor {
         }
         let span = place.key_span.unwrap_or_else(|| place.span());
         if let Some((_, now)) = OLD_KEYS.iter().find(|(old, _)| old == key)
-            && is_app(parent)
+            && (is_app(parent) || (parent.is_empty() && key == "watcher"))
         {
             let message = format!("`{key}` is a key of Monday's first version, and ignored");
             return Some(

@@ -66,7 +66,11 @@ impl Loaded {
         if candidates.is_empty() && !for_all {
             found.push((None, no_project(&sources)));
         }
-        if for_all || candidates.is_empty() {
+        // A project without a name is a mistake of its own; if there is no other, nothing can be run or named.
+        let nobody_named = candidates
+            .iter()
+            .all(|candidate| candidate.project.name.is_empty());
+        if for_all || nobody_named {
             let all = found.into_iter().map(|(_, problem)| problem).collect();
             return Err(Report::new(sources, all));
         }

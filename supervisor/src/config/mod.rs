@@ -37,6 +37,7 @@ mod syntax;
 mod tests;
 mod tree;
 mod typed;
+pub mod write;
 
 use std::sync::Arc;
 

@@ -53,6 +53,15 @@ impl Candidate {
     }
 }
 
+/// The paths of the files that a search finds, in the order in which they are read; at least one.
+///
+/// # Errors
+/// There is none, or a folder cannot be listed.
+pub fn paths(search: &Search, machine: &dyn Surroundings) -> Result<Vec<PathBuf>, Report> {
+    let found = files(search, machine)?;
+    Ok(found.into_iter().map(|file| file.path).collect())
+}
+
 /// The files to read, in order: at least one.
 pub(super) fn files(search: &Search, machine: &dyn Surroundings) -> Result<Vec<Candidate>, Report> {
     if !search.paths.is_empty() {

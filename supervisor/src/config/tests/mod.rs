@@ -1,9 +1,11 @@
 //! The whole reader, from files to plans, in surroundings of the test's own.
 
 mod files;
+mod generated;
 mod keys;
 mod mistakes;
 mod plans;
+mod reference;
 mod yaml;
 
 use super::project::{App, Forward};

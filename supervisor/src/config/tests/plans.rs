@@ -10,7 +10,7 @@ fn plan_of(loaded: &Loaded) -> Plan {
 /// The project as a file again, and its plan.
 fn again(loaded: &Loaded) -> Plan {
     let config = loaded.effective(&loaded.projects[0].name).unwrap();
-    let text = serde_yaml::to_string(config).unwrap();
+    let text = super::super::write::to_yaml(config).unwrap();
     let machine = Fake::new().file("/work/monday.yaml", &text);
     let result = load_in(&Search::new(), &machine);
     assert_eq!(problems(&result), Vec::<String>::new(), "{text}");
