@@ -1,16 +1,16 @@
 //! One process of a test: its lines as they come, its end, and nothing of it left behind.
 
 use std::fmt::Write as _;
-use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
+use crate::lines::Lines;
 use crate::wait::{Deadline, ProcessFd};
 
 /// A process with pipes on all three of its standard streams.
@@ -33,62 +33,6 @@ pub struct Finished {
     pub stdout: String,
     /// All that it wrote to standard error.
     pub stderr: String,
-}
-
-/// The lines of one stream, those that were read and those to come.
-#[derive(Debug)]
-struct Lines {
-    incoming: Receiver<String>,
-    seen: Vec<String>,
-}
-
-impl Lines {
-    /// A thread reads, so that the process never waits for the test.
-    fn of(stream: impl Read + Send + 'static) -> Self {
-        let (lines, incoming) = mpsc::channel();
-        std::thread::spawn(move || {
-            for line in BufReader::new(stream).split(b'\n') {
-                let Ok(line) = line else { return };
-                if lines
-                    .send(String::from_utf8_lossy(&line).into_owned())
-                    .is_err()
-                {
-                    return;
-                }
-            }
-        });
-        Self {
-            incoming,
-            seen: Vec::new(),
-        }
-    }
-
-    fn next(&mut self, deadline: Deadline) -> Result<String, RecvTimeoutError> {
-        let line = self.incoming.recv_timeout(deadline.left())?;
-        self.seen.push(line.clone());
-        Ok(line)
-    }
-
-    /// Everything until the end of the stream.
-    fn all(&mut self, deadline: Deadline) -> Result<String, RecvTimeoutError> {
-        loop {
-            match self.next(deadline) {
-                Ok(_) => {}
-                Err(RecvTimeoutError::Disconnected) => return Ok(self.text()),
-                Err(RecvTimeoutError::Timeout) => return Err(RecvTimeoutError::Timeout),
-            }
-        }
-    }
-
-    /// What was read until now.
-    fn text(&mut self) -> String {
-        self.seen.extend(self.incoming.try_iter());
-        let mut text = self.seen.join("\n");
-        if !text.is_empty() {
-            text.push('\n');
-        }
-        text
-    }
 }
 
 impl Process {

@@ -15,12 +15,11 @@ const USAGE: &str = "usage: monday-fixture http IP:PORT TEXT   answer every requ
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    match words[..] {
-        ["http", address, text] => serve(address, text),
-        _ => {
-            println!("{USAGE}");
-            std::process::exit(2);
-        }
+    if let ["http", address, text] = words[..] {
+        serve(address, text);
+    } else {
+        println!("{USAGE}");
+        std::process::exit(2);
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::net::TcpListener;
 
+use monday_tests::port::free_port;
 use monday_tests::process::{Finished, Process};
-use monday_tests::world::{World, free_port};
+use monday_tests::world::World;
 use serde_json::{Value, json};
 
 use crate::project::{await_line, command, named, start, status};

@@ -6,8 +6,9 @@ use std::process::Command;
 use monday_tests::control::Control;
 use monday_tests::namespace::Privacy;
 use monday_tests::needs_mount_namespace;
+use monday_tests::port::free_port;
 use monday_tests::process::{Finished, Process};
-use monday_tests::world::{FOREIGN_HOSTS, World, free_port};
+use monday_tests::world::{FOREIGN_HOSTS, World};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
@@ -157,11 +158,11 @@ fn what_a_killed_one_has_left_is_listed_and_cleaned() {
         (&row["running"], &row["ip"]),
         (&json!(false), &ready["names"][0]["ip"])
     );
-    let would = run(&world, &["clean", "--dry-run"]).expect_code(0);
+    let previewed = run(&world, &["clean", "--dry-run"]).expect_code(0);
     assert!(
-        would.stdout.contains(&name) && world.hosts().contains(&name),
+        previewed.stdout.contains(&name) && world.hosts().contains(&name),
         "{}",
-        would.stdout
+        previewed.stdout
     );
     let cleaned = run(&world, &["clean"]).expect_code(0);
     assert!(cleaned.stdout.contains(&name), "{}", cleaned.stdout);

@@ -8,17 +8,31 @@
     reason = "a test fails by panicking, and so do its helpers"
 )]
 
-mod bad_input;
-mod command;
-mod demo;
-mod happening;
-mod ipalias_alone;
-mod life;
+// What a test stands on.
 mod project;
-mod protocol;
-mod readme;
+mod promise;
 mod ready;
-mod run_alone;
+mod shop;
 mod sidecar;
-mod supervisor;
+
+// What every executable has.
+mod command;
+mod life;
+mod messages;
+mod protocol;
+
+// Each of them alone.
+mod ipalias_alone;
+mod run_alone;
 mod tcpproxy_alone;
+
+// The supervisor.
+mod bad_input;
+mod recovery;
+mod side_by_side;
+mod stopping;
+mod wiring;
+
+// What a newcomer sees.
+mod demo;
+mod readme;

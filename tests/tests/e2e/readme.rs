@@ -21,23 +21,21 @@ fn every_shell_block_runs() {
     let mut yaml = None;
     let mut ran = 0;
     for block in document::blocks(&text) {
-        let world = World::new().with(PRIVACY);
-        match (block.language.as_str(), block.directive.as_deref()) {
-            ("yaml", _) => yaml = Some(block.text.clone()),
-            ("sh", Some(directive)) if directive.starts_with("skip because ") => continue,
-            ("sh", None) => {}
-            ("sh", Some(directive)) => {
-                let file = directive
-                    .strip_prefix("with ")
-                    .and_then(|rest| rest.strip_suffix(" from above"))
-                    .unwrap_or_else(|| panic!("README.md:{}: {directive}?", block.line));
-                let content = yaml.as_deref().expect("a YAML block above");
-                world.write(&format!("home/{file}"), content);
-            }
-            _ => {}
+        if block.language == "yaml" {
+            yaml = Some(block.text.clone());
         }
-        if block.language != "sh" {
+        let directive = block.directive.as_deref().unwrap_or_default();
+        if block.language != "sh" || directive.starts_with("skip because ") {
             continue;
+        }
+        let world = World::new().with(PRIVACY);
+        if !directive.is_empty() {
+            let file = directive
+                .strip_prefix("with ")
+                .and_then(|rest| rest.strip_suffix(" from above"))
+                .unwrap_or_else(|| panic!("README.md:{}: {directive}?", block.line));
+            let content = yaml.as_deref().expect("a YAML block above");
+            world.write(&format!("home/{file}"), content);
         }
         // As a person types it, one command after the other; the first that fails ends it.
         let finished = world.run("sh", ["-e", "-c", &block.text]);

@@ -1,5 +1,6 @@
 //! Waits for readiness in the way that service managers do (`sd_notify(3)`), which works with every kind of output.
 
+use std::io::ErrorKind;
 use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 
@@ -27,7 +28,13 @@ impl Manager {
     /// Waits for the next message that says that it is ready.
     pub(crate) fn await_ready(&self, process: &mut Process) {
         let mut buffer = [0; 256];
-        match self.socket.recv(&mut buffer) {
+        let received = loop {
+            match self.socket.recv(&mut buffer) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                received => break received,
+            }
+        };
+        match received {
             Ok(bytes) => {
                 let told = String::from_utf8_lossy(&buffer[..bytes]);
                 assert!(told.lines().any(|line| line == "READY=1"), "{told}");

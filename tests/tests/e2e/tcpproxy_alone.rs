@@ -4,9 +4,10 @@ use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 
 use monday_tests::control::Control;
+use monday_tests::port::free_port;
 use monday_tests::process::Process;
 use monday_tests::wait::PATIENCE;
-use monday_tests::world::{World, free_port};
+use monday_tests::world::World;
 use monday_tests::{http, needs_programs};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -185,8 +186,7 @@ fn a_connection_that_finds_no_target_is_reset_and_the_next_one_is_served() {
     let port = free_port();
     let (mut process, address) = proxy_to(&world, SocketAddr::from(([127, 0, 0, 1], port)));
     let mut client = connect(address);
-    let mut nothing = [0; 1];
-    let error = client.read(&mut nothing).unwrap_err();
+    let error = client.read_to_end(&mut Vec::new()).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
     let failed = process.event("dial_failed");
     assert!(

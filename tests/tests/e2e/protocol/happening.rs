@@ -8,11 +8,11 @@ use monday_tests::wait::Deadline;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::{Value, json};
 
+use super::stage::Stage;
 use crate::project::{kill_hard, pid_of};
-use crate::protocol::Stage;
 
 /// Makes it happen.
-pub(crate) fn happen(stage: &mut Stage, what: &str) {
+pub(super) fn happen(stage: &mut Stage, what: &str) {
     match what {
         "this client reads nothing more until the command has ended" => {
             let mut other = connect(stage, "run.sock");
