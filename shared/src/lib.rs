@@ -8,6 +8,7 @@
 //! - [`socket`]: where sockets live and who may bind, replace and use them;
 //! - [`life`]: the one life that every executable leads: flags, log, signals, lifeline, ready line, `-- COMMAND`, exit code;
 //! - [`lease`]: what lets the next one end the processes that survived a guardian;
+//! - [`identity`]: what root does for a user, it does as that user; [`handover`]: how it hands over a port below 1024;
 //! - small pieces that would otherwise be written several times: [`address_env`], [`backoff`], [`duration`], [`holder`],
 //!   [`name_colour`].
 //!
@@ -16,7 +17,9 @@
 pub mod address_env;
 pub mod backoff;
 pub mod duration;
+pub mod handover;
 pub mod holder;
+pub mod identity;
 pub mod lease;
 pub mod life;
 pub mod name_colour;

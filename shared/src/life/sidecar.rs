@@ -14,6 +14,7 @@ use super::command::{CommandError, CommandSpec, Running};
 use super::exit::{Ending, Failure};
 use super::lifeline;
 use super::report::{Json, Reporter, Sink, Text};
+use crate::identity::Identity;
 use crate::platform::SignalSource;
 use crate::protocol::common::Bulk;
 use crate::rpc::hub::{Event, Hub};
@@ -75,6 +76,18 @@ impl Sidecar {
     /// # Errors
     /// [`LifeError`] if one of them cannot be had.
     pub fn begin(args: &LifeArgs, has_command: bool) -> Result<Self, LifeError> {
+        Self::begin_for(args, has_command, None)
+    }
+
+    /// The same for a process that runs as root for a user: the control socket is that user's and serves nobody else.
+    ///
+    /// # Errors
+    /// [`LifeError`] if one of them cannot be had.
+    pub fn begin_for(
+        args: &LifeArgs,
+        has_command: bool,
+        user: Option<Identity>,
+    ) -> Result<Self, LifeError> {
         let signals = SignalSource::new().map_err(|source| LifeError::Io {
             what: "listen for signals",
             source,
@@ -88,7 +101,7 @@ impl Sidecar {
             None
         };
         let socket = match &args.control {
-            Some(path) => Some(ControlSocket::bind(path)?),
+            Some(path) => Some(ControlSocket::bind_for(path, user)?),
             None => None,
         };
         Ok(Self {

@@ -1,5 +1,6 @@
 //! What differs from one operating system to the next, behind one face.
 
+pub mod private_hosts;
 pub mod process_tree;
 
 #[cfg(target_os = "linux")]
@@ -9,11 +10,13 @@ mod other;
 
 #[cfg(target_os = "linux")]
 pub use linux::{
-    SignalSource, become_subreaper, block_signals, die_with_parent, holder_of_port, unblock_signals,
+    Acting, SignalSource, act_as, become_subreaper, block_signals, die_with_parent, holder_of_port,
+    unblock_signals,
 };
 #[cfg(not(target_os = "linux"))]
 pub use other::{
-    SignalSource, become_subreaper, block_signals, die_with_parent, holder_of_port, unblock_signals,
+    Acting, SignalSource, act_as, become_subreaper, block_signals, die_with_parent, holder_of_port,
+    unblock_signals,
 };
 
 use nix::sys::signal::Signal;

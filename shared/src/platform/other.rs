@@ -3,12 +3,15 @@
 use std::io;
 use std::net::IpAddr;
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nix::sys::signal::Signal;
+use nix::unistd::{Gid, Uid, setegid, seteuid};
 use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
 
 use super::Caught;
 use crate::holder::Holder;
+use crate::identity::Identity;
 
 /// Nothing to do here: [`SignalSource`] installs handlers.
 ///
@@ -75,4 +78,45 @@ pub fn die_with_parent(_command: &mut Command, _signal: Signal) {}
 #[must_use]
 pub fn holder_of_port(_ip: IpAddr, _port: u16) -> Option<Holder> {
     None
+}
+
+/// There are no ids of a thread's own here: whoever acts as somebody else acts alone.
+static ACTING: Mutex<()> = Mutex::new(());
+
+/// This process acts as somebody else until this is dropped.
+#[derive(Debug)]
+pub struct Acting {
+    before: Identity,
+    /// Nothing if nothing has to change.
+    _alone: Option<MutexGuard<'static, ()>>,
+}
+
+/// Makes this process act as that user; other threads that want the like wait.
+///
+/// # Errors
+/// What seteuid(2) and setegid(2) say.
+pub fn act_as(user: Identity) -> io::Result<Acting> {
+    if user == Identity::own() {
+        return Ok(Acting {
+            before: user,
+            _alone: None,
+        });
+    }
+    let alone = ACTING.lock().unwrap_or_else(PoisonError::into_inner);
+    // If the second call fails, dropping this undoes the first.
+    let acting = Acting {
+        before: Identity::own(),
+        _alone: Some(alone),
+    };
+    setegid(Gid::from_raw(user.gid))?;
+    seteuid(Uid::from_raw(user.uid))?;
+    Ok(acting)
+}
+
+impl Drop for Acting {
+    fn drop(&mut self) {
+        // The saved ids allow it.
+        let _ = seteuid(Uid::from_raw(self.before.uid));
+        let _ = setegid(Gid::from_raw(self.before.gid));
+    }
 }

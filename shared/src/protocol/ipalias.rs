@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::common::one_or_many;
+use super::method::Call;
 use crate::rpc::hub::Event as HubEvent;
 
 /// One host name as it is wished for.
@@ -122,6 +123,31 @@ pub struct List {}
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Status {}
+
+/// Wants a socket that is bound to an address which is assigned, for a port that only root may bind. It is not asked on
+/// the control socket but on the one beside it, where the reply carries the socket: see [`crate::handover`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bind {
+    /// The address; one of those that were assigned.
+    pub ip: IpAddr,
+    /// The port; not 0.
+    pub port: u16,
+}
+
+/// The reply of [`Bind`]: the socket that comes along is bound there, and does not listen yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bound {
+    /// The address.
+    pub ip: IpAddr,
+    /// The port.
+    pub port: u16,
+}
+
+impl Call for Bind {
+    const METHOD: &'static str = "bind";
+    type Reply = Bound;
+}
 
 methods! {
     /// What `monday-ipalias` can be asked besides the common methods.

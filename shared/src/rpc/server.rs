@@ -1,11 +1,8 @@
 //! Serves one executable's methods and events to any number of clients.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use interprocess::local_socket::tokio::Stream;
-use interprocess::local_socket::traits::StreamCommon as _;
 use tokio_util::task::TaskTracker;
 
 use super::connection::Connection;
@@ -33,7 +30,7 @@ pub async fn serve<S: Service>(
         };
         match accepted {
             Ok(stream) => {
-                if let Err(error) = check_peer(&stream) {
+                if let Err(error) = socket.check_peer(&stream) {
                     tracing::warn!(%error, "a connection to the control socket was refused");
                     continue;
                 }
@@ -63,19 +60,3 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long the last replies may take to be read.
 const LAST_REPLIES: Duration = Duration::from_millis(500);
-
-/// Only the user whose process this is may talk to it (and root, who may do anything anyway).
-fn check_peer(stream: &Stream) -> io::Result<()> {
-    let ours = nix::unistd::geteuid().as_raw();
-    match stream.peer_creds()?.euid() {
-        Some(peer) if peer == ours || peer == 0 => Ok(()),
-        Some(peer) => Err(io::Error::new(
-            io::ErrorKind::PermissionDenied,
-            format!("the peer's uid is {peer}, ours is {ours}"),
-        )),
-        None => Err(io::Error::new(
-            io::ErrorKind::PermissionDenied,
-            "the peer's uid is not known",
-        )),
-    }
-}

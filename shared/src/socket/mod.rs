@@ -3,8 +3,13 @@
 //! A socket belongs to whoever holds the lock beside it ([`lock`]): only the holder removes what a dead process left
 //! and binds anew. The file has mode 0600; the folder that monday itself makes ([`runtime_dir`]) has mode 0700 and is
 //! checked for owner, mode and symbolic links before it is trusted.
+//!
+//! A process that runs as root for a user serves sockets in that user's folder, and does all of this as that user
+//! ([`Identity`]): then the socket is the user's, and whoever chose the path has reached nothing with it that was not
+//! theirs ([`own_folder`] looks at it beforehand).
 
 pub mod lock;
+pub mod own_folder;
 pub mod runtime_dir;
 
 use std::io;
@@ -12,10 +17,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use interprocess::local_socket::tokio::{Listener, Stream};
+use interprocess::local_socket::traits::StreamCommon as _;
 use interprocess::local_socket::traits::tokio::{Listener as _, Stream as _};
 use interprocess::local_socket::{GenericFilePath, ListenerOptions, Name, ToFsName as _};
 use interprocess::os::unix::local_socket::ListenerOptionsExt as _;
 
+use crate::identity::Identity;
 use lock::{Lock, LockError};
 
 /// The longest path of a socket in bytes, the terminating NUL not counted: `sun_path` of `sockaddr_un` has 108 bytes
@@ -79,8 +86,10 @@ pub enum SocketError {
 pub struct ControlSocket {
     listener: Listener,
     path: PathBuf,
-    // Dropped last: only its holder may remove the socket.
-    _lock: Lock,
+    /// Whose it is, if that is not who we are.
+    user: Option<Identity>,
+    /// Dropped last: only its holder may remove the socket.
+    lock: Option<Lock>,
 }
 
 impl ControlSocket {
@@ -90,6 +99,19 @@ impl ControlSocket {
     /// [`SocketError::InUse`] if a living process serves it; [`SocketError::NotASocket`] if something else is there;
     /// [`SocketError::PathTooLong`]; [`SocketError::Io`] with what the operating system says.
     pub fn bind(path: &Path) -> Result<Self, SocketError> {
+        Self::bind_for(path, None)
+    }
+
+    /// The same for a user whom this process serves: the socket is that user's, and nobody else but root is let in.
+    ///
+    /// # Errors
+    /// Those of [`bind`](Self::bind), with that user's rights.
+    pub fn bind_for(path: &Path, user: Option<Identity>) -> Result<Self, SocketError> {
+        Identity::act_for(user, || Self::bind_here(path, user))
+            .map_err(|source| io_error("serve", path, source))?
+    }
+
+    fn bind_here(path: &Path, user: Option<Identity>) -> Result<Self, SocketError> {
         check_length(path)?;
         let lock = lock_to_serve(path)?;
         remove_stale(path)?;
@@ -103,8 +125,34 @@ impl ControlSocket {
         Ok(Self {
             listener,
             path: path.to_owned(),
-            _lock: lock,
+            user,
+            lock: Some(lock),
         })
+    }
+
+    /// The user who is let in, besides root.
+    #[must_use]
+    pub fn serves(&self) -> u32 {
+        self.user.unwrap_or_else(Identity::own).uid
+    }
+
+    /// Whether that client may be served.
+    ///
+    /// # Errors
+    /// `PermissionDenied` with who the client is.
+    pub fn check_peer(&self, client: &Stream) -> io::Result<()> {
+        let ours = self.serves();
+        match client.peer_creds()?.euid() {
+            Some(peer) if peer == ours || peer == 0 => Ok(()),
+            Some(peer) => Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                format!("the peer's uid is {peer}, only {ours} is served"),
+            )),
+            None => Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                "the peer's uid is not known",
+            )),
+        }
     }
 
     /// Where it is.
@@ -124,10 +172,16 @@ impl ControlSocket {
 
 impl Drop for ControlSocket {
     fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_file(&self.path)
+        let (path, lock) = (&self.path, self.lock.take());
+        let removed = Identity::act_for(self.user, || {
+            let removed = std::fs::remove_file(path);
+            drop(lock);
+            removed
+        });
+        if let Err(error) = removed.and_then(|removed| removed)
             && error.kind() != io::ErrorKind::NotFound
         {
-            tracing::warn!(path = %self.path.display(), %error, "the control socket cannot be removed");
+            tracing::warn!(path = %path.display(), %error, "the control socket cannot be removed");
         }
     }
 }

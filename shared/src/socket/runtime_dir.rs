@@ -7,6 +7,7 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use super::MAX_PATH_BYTES;
+use crate::identity::Identity;
 
 /// Why the folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +52,29 @@ pub fn runtime_dir() -> Result<PathBuf, RuntimeDirError> {
         uid,
     );
     private_dir(&path)?;
+    Ok(path)
+}
+
+/// Makes sure of the runtime folder of a user whom this process serves, as that user, and returns it. The environment is
+/// not asked: it is another one's.
+///
+/// # Errors
+/// [`RuntimeDirError`] if it cannot be made or cannot be trusted.
+pub fn runtime_dir_of(user: Identity) -> Result<PathBuf, RuntimeDirError> {
+    // Where systemd-logind puts it (pam_systemd(8)); its owner is checked, since anything may be there without it.
+    let runtime = PathBuf::from(format!("/run/user/{}", user.uid));
+    let theirs = std::fs::symlink_metadata(&runtime)
+        .is_ok_and(|meta| meta.is_dir() && meta.uid() == user.uid);
+    let path = location(
+        theirs.then(|| runtime.into_os_string()),
+        Path::new("/tmp"),
+        user.uid,
+    );
+    let made = user.act(|| private_dir_of(&path, user.uid));
+    made.map_err(|source| RuntimeDirError::Io {
+        path: path.clone(),
+        source,
+    })??;
     Ok(path)
 }
 
@@ -123,6 +147,10 @@ fn location(runtime: Option<OsString>, temporary: &Path, uid: u32) -> PathBuf {
 
 /// Makes a folder of mode 0700 if it is not there, and checks that it is ours alone.
 fn private_dir(path: &Path) -> Result<(), RuntimeDirError> {
+    private_dir_of(path, nix::unistd::geteuid().as_raw())
+}
+
+fn private_dir_of(path: &Path, uid: u32) -> Result<(), RuntimeDirError> {
     let io_error = |source| RuntimeDirError::Io {
         path: path.to_owned(),
         source,
@@ -138,13 +166,12 @@ fn private_dir(path: &Path) -> Result<(), RuntimeDirError> {
             why,
         })
     };
-    let uid = nix::unistd::geteuid().as_raw();
     if !meta.is_dir() {
         return untrusted("it is not a folder".to_owned());
     }
     if meta.uid() != uid {
         return untrusted(format!(
-            "it belongs to uid {}, and we are uid {uid}",
+            "it belongs to uid {}, and not to uid {uid}",
             meta.uid()
         ));
     }
