@@ -84,6 +84,11 @@ fn forms<'a>(root: &'a Value, parts: &[&'a Value]) -> Vec<&'a Value> {
         for alternatives in ["anyOf", "oneOf", "allOf"] {
             open.extend(part[alternatives].as_array().into_iter().flatten());
         }
+        open.extend(
+            ["then", "else"]
+                .into_iter()
+                .filter_map(|branch| part.get(branch)),
+        );
         forms.push(part);
     }
     forms

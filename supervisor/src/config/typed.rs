@@ -78,14 +78,16 @@ fn value(node: &Node) -> Value {
         Content::Null | Content::Broken => Value::Null,
         Content::Text(text) => Value::String(text.to_string()),
         Content::List(items) => {
-            let items = items.iter().filter(|item| !item.is_broken());
-            Value::Sequence(items.map(value).collect())
+            let mut sequence = Vec::with_capacity(items.len());
+            sequence.extend(items.iter().filter(|item| !item.is_broken()).map(value));
+            Value::Sequence(sequence)
         }
         Content::Map(entries) => {
-            let entries = entries.iter().filter(|entry| !entry.value.is_broken());
-            let pairs =
-                entries.map(|entry| (Value::String(entry.key.to_string()), value(&entry.value)));
-            Value::Mapping(pairs.collect::<Mapping>())
+            let mut mapping = Mapping::with_capacity(entries.len());
+            for entry in entries.iter().filter(|entry| !entry.value.is_broken()) {
+                mapping.insert(Value::String(entry.key.to_string()), value(&entry.value));
+            }
+            Value::Mapping(mapping)
         }
     }
 }

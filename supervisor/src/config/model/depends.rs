@@ -109,11 +109,13 @@ impl JsonSchema for DependsOn {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let requirement = generator.subschema_for::<Option<Either<Condition, Requirement>>>();
         json_schema!({
-            "anyOf": [
-                { "type": "string" },
-                { "type": "array", "items": { "type": "string" } },
-                { "type": "object", "additionalProperties": requirement },
-            ],
+            "if": { "type": "object" },
+            "then": { "additionalProperties": requirement },
+            "else": {
+                "if": { "type": "array" },
+                "then": { "items": { "type": "string" } },
+                "else": { "type": ["string", "null"] },
+            },
         })
     }
 }

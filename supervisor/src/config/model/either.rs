@@ -57,7 +57,7 @@ impl<S: JsonSchema, M: JsonSchema> JsonSchema for Either<S, M> {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let short = generator.subschema_for::<S>();
         let long = generator.subschema_for::<M>();
-        json_schema!({ "anyOf": [short, long] })
+        json_schema!({ "if": { "type": "object" }, "then": long, "else": short })
     }
 }
 
@@ -121,6 +121,6 @@ impl<S: JsonSchema> JsonSchema for SectionSchema<S> {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let map = generator.subschema_for::<S>();
         let commands = generator.subschema_for::<List<Text>>();
-        json_schema!({ "anyOf": [map, commands] })
+        json_schema!({ "if": { "type": "object" }, "then": map, "else": commands })
     }
 }

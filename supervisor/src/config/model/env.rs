@@ -158,12 +158,13 @@ impl JsonSchema for Env {
         });
         let pair = json_schema!({ "type": "string", "pattern": "^[^=]+=" });
         json_schema!({
-            "anyOf": [
-                map,
-                { "type": "array", "items": { "anyOf": [map, pair] } },
-                pair,
-                { "type": "null" },
-            ],
+            "if": { "type": "object" },
+            "then": map,
+            "else": {
+                "if": { "type": "array" },
+                "then": { "items": { "if": { "type": "object" }, "then": map, "else": pair } },
+                "else": { "anyOf": [pair, { "type": "null" }] },
+            },
         })
     }
 }

@@ -109,6 +109,11 @@ impl<T: JsonSchema> JsonSchema for List<T> {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let item = generator.subschema_for::<T>();
-        json_schema!({ "anyOf": [{ "type": "array", "items": item }, item, { "type": "null" }] })
+        // Told apart by what is there, so that an editor shows what is wrong inside and not that neither fits.
+        json_schema!({
+            "if": { "type": "array" },
+            "then": { "items": item },
+            "else": { "anyOf": [item, { "type": "null" }] },
+        })
     }
 }
