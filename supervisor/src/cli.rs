@@ -6,6 +6,12 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use monday_shared::life::LifeArgs;
 
+use crate::commands::config::ShowArgs;
+use crate::commands::edit::EditArgs;
+use crate::commands::init::InitArgs;
+use crate::commands::list::ListArgs;
+use crate::commands::validate::ValidateArgs;
+
 /// Runs a micro-service project on this machine.
 ///
 /// Some services run here as local processes, the others are forwarded; every one is reachable under its own host name
@@ -96,6 +102,18 @@ fn takes_next_word(definition: &clap::Command, option: &str) -> bool {
 pub enum Command {
     /// Run a project (the default)
     Run(RunArgs),
+    /// Tell everything that is wrong with the configuration; exit status 2 if a project cannot run
+    Validate(ValidateArgs),
+    /// List the projects with their apps and forwards
+    List(ListArgs),
+    /// Show what a project will really run: merged, expanded, as YAML
+    Config(ShowArgs),
+    /// Print the JSON schema of the configuration, for editors
+    Schema,
+    /// Write a commented monday.yaml to start from; never overwrites
+    Init(InitArgs),
+    /// Open the configuration in your editor, then validate it
+    Edit(EditArgs),
 }
 
 /// Where the configuration is.
@@ -156,6 +174,8 @@ mod tests {
             ("m --help", "m --help"),
             ("m --config x", "m run --config x"),
             ("m help run", "m help run"),
+            ("m --output json list", "m list --output json"),
+            ("m validate shop", "m validate shop"),
         ] {
             assert_eq!(reordered(given), expected, "{given}");
         }

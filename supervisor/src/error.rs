@@ -6,6 +6,9 @@ use monday_shared::socket::runtime_dir::RuntimeDirError;
 use crate::diagnostic::Report;
 use crate::sidecar::locate::NotFound;
 
+/// 128 + SIGINT.
+const INTERRUPTED: u8 = 130;
+
 /// Why the supervisor ends without having run a project.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -18,6 +21,12 @@ pub enum Error {
         /// Those that there are, at least one.
         names: Vec<String>,
     },
+    /// Which project could not be asked.
+    #[error("cannot ask which project to run: {0}; name it: `monday-supervisor PROJECT`")]
+    Terminal(std::io::Error),
+    /// The question for the project was left without an answer.
+    #[error("no project was chosen")]
+    NothingPicked,
     /// The project runs already.
     #[error(
         "project `{project}` is running already: its supervisor has pid {pid}; stop that one first (`kill {pid}`)"
@@ -43,6 +52,8 @@ impl Failure for Error {
     fn exit_code(&self) -> u8 {
         match self {
             Self::Configuration(_) | Self::NoProjectNamed { .. } => exit::USAGE,
+            // The question was left by Escape or Ctrl-C: as after a SIGINT.
+            Self::NothingPicked => INTERRUPTED,
             _ => exit::FAILED,
         }
     }

@@ -35,6 +35,12 @@ use monday_shared::life::{self, Threads};
 pub fn main(cli: Cli) -> ExitCode {
     match cli.command {
         Command::Run(run) => run_project(run),
+        Command::Validate(args) => commands::validate::run(&args),
+        Command::List(args) => commands::list::run(&args),
+        Command::Config(args) => commands::config::run(&args),
+        Command::Schema => commands::schema::run(),
+        Command::Init(args) => commands::init::run(&args),
+        Command::Edit(args) => commands::edit::run(&args),
     }
 }
 

@@ -16,13 +16,14 @@ use monday_shared::socket::runtime_dir::project_dir;
 use nix::sys::signal::Signal;
 
 use crate::cli::RunArgs;
-use crate::config::{self, Project, Search};
+use crate::commands::picker::{self, Picked};
+use crate::config::{self, Loaded, Project};
 use crate::control::Control;
 use crate::error::Error;
 use crate::plan::{self, Plan};
 use crate::session::Session;
 use crate::state::State;
-use crate::view::console::{colour, refuse, tell, warn};
+use crate::view::console::{colour, refuse, tell, warn, warn_json};
 use crate::view::lines::Lines;
 use crate::view::ready_first::ReadyFirst;
 
@@ -66,25 +67,35 @@ pub async fn run(args: RunArgs) -> Result<u8, Error> {
 }
 
 fn read_project(args: &RunArgs) -> Result<Project, Error> {
-    let search = Search {
-        paths: args.config.config.clone(),
+    let loaded = config::load(&args.config.search()).map_err(Error::Configuration)?;
+    let name = match &args.project {
+        Some(name) => name.clone(),
+        None => pick_project(&loaded)?,
     };
-    let loaded = config::load(&search).map_err(Error::Configuration)?;
-    let Some(name) = &args.project else {
-        let names: Vec<String> = loaded.names().map(str::to_owned).collect();
-        return Err(Error::NoProjectNamed { names });
-    };
-    let project = loaded.project(name).map_err(Error::Configuration)?;
-    warn(&loaded.warnings);
+    let project = loaded.project(&name).map_err(Error::Configuration)?;
+    let warnings = loaded.warnings_for(&name);
     if args.life.output == OutputFormat::Text {
-        let files: Vec<String> = loaded
-            .files
-            .iter()
-            .map(|f| f.display().to_string())
-            .collect();
-        tell(&format!("{name}, from {}", files.join(", ")));
+        warn(&warnings);
+        let files = loaded.files.iter().map(|file| file.display().to_string());
+        tell(&format!(
+            "{name}, from {}",
+            files.collect::<Vec<_>>().join(", ")
+        ));
+    } else {
+        warn_json(&warnings);
     }
     Ok(project.clone())
+}
+
+/// Asks which project, where somebody can be asked.
+fn pick_project(loaded: &Loaded) -> Result<String, Error> {
+    match picker::pick(loaded).map_err(Error::Terminal)? {
+        Picked::Project(name) => Ok(name),
+        Picked::Cancelled => Err(Error::NothingPicked),
+        Picked::NoTerminal => Err(Error::NoProjectNamed {
+            names: loaded.names().map(str::to_owned).collect(),
+        }),
+    }
 }
 
 /// Takes the project's control socket: whoever holds it runs the project.

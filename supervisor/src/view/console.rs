@@ -31,6 +31,13 @@ pub fn warn(warnings: &Report) {
     tell(&warnings.render(style));
 }
 
+/// The same for programs: one JSON object on standard error, where the log is JSON as well.
+pub fn warn_json(warnings: &Report) {
+    if !warnings.is_empty() {
+        tell(&warnings.to_json().to_string());
+    }
+}
+
 /// Says something before there is a view.
 pub fn tell(text: &str) {
     // Nobody can be told that standard error is closed.
