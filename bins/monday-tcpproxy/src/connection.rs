@@ -97,3 +97,30 @@ impl Context {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipe_pool::CopyPath;
+
+    #[tokio::test]
+    async fn an_idle_connection_needs_little_memory() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let client = TcpStream::connect(address).await.unwrap();
+        let context = Arc::new(Context {
+            id: "r".to_owned(),
+            target: Target::Address(address),
+            patience: Patience {
+                connect_timeout: std::time::Duration::ZERO,
+                connect_wait: std::time::Duration::ZERO,
+            },
+            shared: Shared::default(),
+            pipes: Arc::new(PipePool::new(CopyPath::Auto)),
+            hub: Hub::new(),
+        });
+        // All else that a connection has is two registrations with the runtime.
+        let bytes = size_of_val(&serve(client, address, context));
+        assert!(bytes <= 1024, "{bytes} bytes");
+    }
+}

@@ -5,6 +5,7 @@
 //! then drain it fully, then fill again. The pipe goes back to its pool as soon as the source has nothing to read.
 
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
@@ -22,9 +23,8 @@ const LARGE_READS_OF_BULK: u8 = 2;
 /// This many small fills in a row end a bulk transfer.
 const SMALL_FILLS_OF_TRICKLE: u8 = 4;
 
-/// How many times a direction reads before it lets other connections of its thread have a turn. At 256 KiB each that
-/// is some 2 MiB, about a millisecond.
-const READS_A_TURN: u32 = 8;
+/// How much a direction moves before it lets other connections of its thread have a turn: what takes some 0.3 ms.
+const TURN_BYTES: usize = 1024 * 1024;
 
 /// How a direction ended.
 #[derive(Debug)]
@@ -65,9 +65,14 @@ pub(crate) struct Means<'a> {
 
 /// What one read brought.
 enum Read {
-    Some,
+    /// This many bytes.
+    Some(usize),
+    /// The end of the stream.
     End,
+    /// There is nothing to read now.
     Nothing,
+    /// Nothing that matters: read again.
+    Again,
 }
 
 impl Direction {
@@ -88,7 +93,7 @@ impl Direction {
         sink: &Socket,
         means: Means<'_>,
     ) -> Poll<End> {
-        let mut reads_left = READS_A_TURN;
+        let mut moved = 0;
         loop {
             match self.write_held(sink, means.relayed) {
                 Ok(()) => {}
@@ -108,13 +113,13 @@ impl Direction {
                     Err(error) => End::SinkFailed(error),
                 });
             }
-            if reads_left == 0 {
-                cx.waker().wake_by_ref();
+            if moved >= TURN_BYTES {
+                yield_turn(cx);
                 return Poll::Pending;
             }
-            reads_left -= 1;
             match self.read(source, sink, means) {
-                Ok(Read::Some) => {}
+                Ok(Read::Some(len)) => moved += len,
+                Ok(Read::Again) => {}
                 Ok(Read::End) => self.at_end = true,
                 Ok(Read::Nothing) => match source.poll_readable(cx) {
                     Poll::Ready(Ok(())) => {}
@@ -173,18 +178,18 @@ impl Direction {
             Ok(len) => {
                 self.held = Held::Pipe { pipe, len };
                 self.note_fill(len, means.pipes.path());
-                Ok(Read::Some)
+                Ok(Read::Some(len))
             }
             Err(error) => {
                 pipe.give_back();
                 match error.kind() {
                     io::ErrorKind::WouldBlock => Ok(Read::Nothing),
-                    io::ErrorKind::Interrupted => Ok(Read::Some),
+                    io::ErrorKind::Interrupted => Ok(Read::Again),
                     // What splice(2) says about files that it does not know how to splice.
                     io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported => {
                         tracing::warn!(%error, "this system cannot splice sockets, copying instead");
                         means.pipes.give_up();
-                        Ok(Read::Some)
+                        Ok(Read::Again)
                     }
                     _ => Err(End::SourceFailed(error)),
                 }
@@ -205,7 +210,7 @@ impl Direction {
             Err(error) => {
                 return match error.kind() {
                     io::ErrorKind::WouldBlock => Ok(Read::Nothing),
-                    io::ErrorKind::Interrupted => Ok(Read::Some),
+                    io::ErrorKind::Interrupted => Ok(Read::Again),
                     _ => Err(End::SourceFailed(error)),
                 };
             }
@@ -230,7 +235,7 @@ impl Direction {
                 written: 0,
             };
         }
-        Ok(Read::Some)
+        Ok(Read::Some(len))
     }
 }
 
@@ -260,6 +265,13 @@ impl Direction {
             self.streak = 0;
         }
     }
+}
+
+/// Has the task polled again after everything else that is ready, and after the runtime has looked for what became ready
+/// meanwhile. Waking it at once would let a few busy connections keep the runtime from looking.
+fn yield_turn(cx: &mut Context<'_>) {
+    // The first poll hands the waker over; nothing is left to wait for.
+    let _ = pin!(tokio::task::yield_now()).poll(cx);
 }
 
 fn count(counter: &AtomicU64, bytes: usize) {
