@@ -22,12 +22,12 @@ Examples:
   monday-tcpproxy 8080=example.com:80
       relays port 8080 of this machine until Ctrl-C
   monday-tcpproxy db@0=db.internal:5432 -- sh -c 'psql -h $MONDAY_HOST_DB -p $MONDAY_PORT_DB -l'
-      runs a command that finds the relay's address in MONDAY_ADDR_DB (IP:PORT), MONDAY_HOST_DB and MONDAY_PORT_DB,
-      and exits with the command's status; without a name the first route is ROUTE1, the second ROUTE2
-  monday-tcpproxy --output json 0=3000 | head -n 1 | jq -r '.routes[0].listen'
-      prints the address that was taken
+      runs a command that finds the relay in MONDAY_ADDR_DB (IP:PORT), MONDAY_HOST_DB and
+      MONDAY_PORT_DB, and exits with its status; routes without a name are ROUTE1, ROUTE2, ...
+  monday-tcpproxy --output json 0=3000
+      says as its first line which port it took: {\"event\":\"ready\",\"routes\":[{\"listen\":...}]}
   monday-tcpproxy --control /tmp/proxy.sock
-      takes its routes from the control socket, with the methods open, close, list and status";
+      takes its routes from the control socket: methods open, close, list and status";
 
 /// Listens on addresses and relays every connection to another address
 ///
@@ -41,9 +41,9 @@ Examples:
                       monday-tcpproxy [OPTIONS] --control PATH"
 )]
 pub struct Cli {
-    /// What to relay, for example db@127.0.0.1:0=db.internal:5432
+    /// What to relay: [NAME@]LISTEN=TARGET, for example db@127.0.0.1:0=db.internal:5432
     #[arg(
-        value_name = "[NAME@]LISTEN=TARGET",
+        value_name = "ROUTE",
         required_unless_present = "control",
         value_parser = read_route
     )]
@@ -214,8 +214,8 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_a_usage_error_that_names_it() {
         for (line, named) in [
-            ("x", "LISTEN=TARGET"),
-            ("x -- true", "LISTEN=TARGET"),
+            ("x", "<ROUTE>"),
+            ("x -- true", "<ROUTE>"),
             ("x 8080", "write [NAME@]LISTEN=TARGET"),
             ("x @0=80", "the name before @ is empty"),
             ("x db:80=90", "`db:80` is no IP address to listen on"),
