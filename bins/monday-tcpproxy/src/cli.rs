@@ -41,8 +41,9 @@ Examples:
                       monday-tcpproxy [OPTIONS] --control PATH"
 )]
 pub struct Cli {
-    /// What to relay: [NAME@]LISTEN=TARGET, for example db@127.0.0.1:0=db.internal:5432
+    /// The routes.
     #[arg(
+        help = "What to relay: [NAME@]LISTEN=TARGET, for example db@127.0.0.1:0=db.internal:5432",
         value_name = "ROUTE",
         required_unless_present = "control",
         value_parser = read_route
