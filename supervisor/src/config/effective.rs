@@ -6,7 +6,7 @@ use std::path::Path;
 use super::expand::{self, Expander, Kind};
 use super::model::{App, Config, Defaults, Either, Env, Flag, List, Project, Text, WatchDefaults};
 use super::problems::Problems;
-use super::tree::Place;
+use super::tree::{Content, Place};
 use crate::diagnostic::{Diagnostic, Sources, Span};
 
 /// A project as it really is, and where its parts are written.
@@ -113,6 +113,13 @@ fn merged(app: &App, config: &Config, place: &Place, context: &mut Context) -> A
     each_path(&mut app, place, &mut |text, kind, place| {
         context.path(text, kind, place)
     });
+    for place in [
+        place.key("path"),
+        place.key("build").key("path"),
+        place.key("run").key("path"),
+    ] {
+        context.warn_of_tilde(&place);
+    }
     app
 }
 
@@ -240,6 +247,19 @@ impl Context<'_> {
         let absolute = self.expander.absolute(&expanded, kind, folder);
         text.0 = absolute.to_string_lossy().into_owned();
         true
+    }
+
+    /// Warns of a path that looks like the home folder and is nothing.
+    fn warn_of_tilde(&mut self, place: &Place) {
+        let is_nothing = place.complete && matches!(place.node.content, Content::Null);
+        if is_nothing && self.sources.text(place.node.span) == "~" {
+            let message = "`~` alone is nothing for YAML, and not the home folder";
+            let problem = Diagnostic::warning("tilde", message).at(place.node.span, "nothing");
+            self.problems.push_in(
+                self.scope,
+                place.through(problem).help("write `~/` or `\"~\"`"),
+            );
+        }
     }
 
     /// Expands a text; nothing where nothing is left of it, or where a problem was noted.

@@ -33,6 +33,34 @@ const OLD_KEYS: [(&str, &str); 6] = [
     ),
 ];
 
+/// Words of other tools, and ours for the same thing.
+const SYNONYMS: [(&str, &str); 24] = [
+    ("apps", "local"),
+    ("applications", "local"),
+    ("services", "local"),
+    ("processes", "local"),
+    ("forwards", "forward"),
+    ("dir", "path"),
+    ("cwd", "path"),
+    ("directory", "path"),
+    ("working_dir", "path"),
+    ("working_directory", "path"),
+    ("workdir", "path"),
+    ("host", "hostname"),
+    ("cmd", "command"),
+    ("entrypoint", "command"),
+    ("exec", "command"),
+    ("script", "command"),
+    ("environment", "env"),
+    ("envs", "env"),
+    ("environment_file", "env_file"),
+    ("healthcheck", "ready"),
+    ("readiness_probe", "ready"),
+    ("shutdown", "stop"),
+    ("port", "ports"),
+    ("selector", "labels"),
+];
+
 /// A key that is there to hold shared parts, besides those that begin with [`PRIVATE_PREFIX`].
 const SHARED_KEY: &str = "anchors";
 
@@ -80,14 +108,33 @@ impl Advisor {
         }
         let root = self.schema.get_or_insert_with(schema::of_config);
         let here = schema::at(root, parent);
-        // `command` directly on an app belongs into `run`: closer than any other word.
         let sections = schema::properties(root, &here);
-        let section = sections.iter().find(|(_, inner)| {
-            let inner = schema::properties(root, &[*inner]);
-            inner.iter().any(|(name, _)| *name == key)
-        });
-        if let Some((section, _)) = section {
+        let is_here = |word: &str| sections.iter().any(|(name, _)| *name == word);
+        // The section that has a key of this name; `run` where several have.
+        let section_with = |word: &str| {
+            let has = |inner: &Value| {
+                schema::properties(root, &[inner])
+                    .iter()
+                    .any(|(name, _)| *name == word)
+            };
+            let with = sections
+                .iter()
+                .filter(|(_, inner)| has(inner))
+                .map(|(name, _)| *name);
+            with.max_by_key(|name| *name == "run")
+        };
+        // `command` directly on an app belongs into `run`: closer than any other word.
+        if let Some(section) = section_with(key) {
             return Some(format!("`{key}` belongs into `{section}`"));
+        }
+        let ours = SYNONYMS.iter().find(|(theirs, _)| *theirs == key);
+        if let Some((_, ours)) = ours {
+            if is_here(ours) {
+                return Some(format!("did you mean `{ours}`?"));
+            }
+            if let Some(section) = section_with(ours) {
+                return Some(format!("did you mean `{ours}` in `{section}`?"));
+            }
         }
         let mut names: Vec<&str> = sections.iter().map(|(name, _)| *name).collect();
         names.sort_unstable();

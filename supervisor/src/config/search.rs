@@ -84,7 +84,12 @@ pub(super) fn files(search: &Search, machine: &dyn Surroundings) -> Result<Vec<C
         ));
     };
     let home = Path::new(&home);
-    let files = in_folder(home, machine).map_err(|error| unreadable(home, &error))?;
+    let files = match in_folder(home, machine) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(unreadable(home, &error));
+        }
+        files => files.unwrap_or_default(),
+    };
     if files.is_empty() {
         return Err(nothing(&format!(
             "there is no monday.yaml in the working directory, and no monday.yaml or monday*.yaml in {}",

@@ -5,7 +5,7 @@ use crate::diagnostic::source::offset;
 use crate::diagnostic::{Diagnostic, SourceFile, Span};
 
 /// Words of the parser's complaint, what it means, and what to do. The first that fits is taken.
-const KNOWN: [(&str, &str, &str); 20] = [
+const KNOWN: [(&str, &str, &str); 21] = [
     (
         "mapping values are not allowed",
         "a `:` is not expected here",
@@ -41,6 +41,11 @@ const KNOWN: [(&str, &str, &str); 20] = [
         "illegal placement of ':'",
         "a `:` is not expected in a list that began with `[`",
         "close the list with `]` above, or put a text that contains `:` in quotes",
+    ),
+    (
+        "only valid inside a block",
+        "a `-` is not expected in a list that began with `[`",
+        "close the list with `]` above, or write all of it with `-`, a line for each item",
     ),
     (
         "misplaced bracket",

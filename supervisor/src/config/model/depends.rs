@@ -6,7 +6,7 @@ use std::fmt;
 use indexmap::IndexMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::either::Either;
 use super::list::Present;
@@ -39,8 +39,7 @@ pub struct Requirement {
 }
 
 /// The names that an app depends on, in order.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DependsOn(pub IndexMap<String, Requirement>);
 
 impl DependsOn {
@@ -48,6 +47,20 @@ impl DependsOn {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+impl Serialize for DependsOn {
+    /// As a list where nothing but names is said.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self
+            .0
+            .values()
+            .all(|requirement| *requirement == Requirement::default())
+        {
+            return serializer.collect_seq(self.0.keys());
+        }
+        serializer.collect_map(&self.0)
     }
 }
 

@@ -8,7 +8,7 @@ use std::ops::{Deref, DerefMut};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A list, or a single value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -38,6 +38,17 @@ impl<T> DerefMut for List<T> {
 impl<T> From<Vec<T>> for List<T> {
     fn from(items: Vec<T>) -> Self {
         Self(items)
+    }
+}
+
+/// Writes a list of one as that one, where that is how people write it.
+pub(super) fn one_or_many<T: Serialize, S: Serializer>(
+    list: &List<T>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match list.as_slice() {
+        [only] => only.serialize(serializer),
+        many => many.serialize(serializer),
     }
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::either::FromCommands;
 use super::env::Env;
-use super::list::List;
+use super::list::{List, one_or_many};
 use super::scalar::Text;
 
 /// Commands that run when the app's `path` does not exist, in monday's own working directory. A command or a list of
@@ -51,7 +51,7 @@ pub struct Build {
 #[serde(default, expecting = "a map with `command`")]
 pub struct Run {
     /// The command; it reaches `/bin/sh` as it is written.
-    #[serde(skip_serializing_if = "List::is_empty")]
+    #[serde(serialize_with = "one_or_many", skip_serializing_if = "List::is_empty")]
     pub command: List<Text>,
     /// More commands, run after `command` in the same shell; the first that fails ends it.
     #[serde(skip_serializing_if = "List::is_empty")]
