@@ -1,7 +1,7 @@
 //! The command line.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use monday_shared::life::LifeArgs;
@@ -11,8 +11,10 @@ use crate::hostname::{Flaw, Hostname};
 use crate::hosts::file::HowToWrite;
 use crate::hosts::step::Steps;
 use crate::lease::LeaseFolder;
-use crate::ledger::Settings;
+use crate::privilege::{PrivilegeError, Standing};
 use crate::range::Range;
+use crate::settings::Settings;
+use crate::status::DEFAULT_FILE;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -23,7 +25,15 @@ Examples:
   monday-ipalias list
   monday-ipalias clean
 
-The words list, clean, assign and help are verbs where they come first. A host of such a name: monday-ipalias assign list";
+  sudo monday-ipalias adopt api.svc.local
+      take over a line 127.0.1.x that the older Go tool has left in the hosts file
+
+The words list, clean, adopt, setup, assign and help are verbs where they come first. A host of such a name:
+monday-ipalias assign list
+
+Through sudo or doas it serves only whoever called it: --hosts-file and COMMAND are refused, the environment is ignored,
+and --control has to be in a folder of mode 0700 of the caller's own. How to do without a password: monday-ipalias setup
+--print";
 
 /// Gives host names a loopback address of their own, and a line in the hosts file
 ///
@@ -33,7 +43,7 @@ The words list, clean, assign and help are verbs where they come first. A host o
 #[command(
     version,
     after_help = EXAMPLES,
-    override_usage = "monday-ipalias [OPTIONS] NAME... [-- COMMAND...]\n       monday-ipalias [OPTIONS] list|clean",
+    override_usage = "monday-ipalias [OPTIONS] NAME... [-- COMMAND...]\n       monday-ipalias [OPTIONS] list|clean\n       monday-ipalias [OPTIONS] adopt NAME...\n       monday-ipalias setup --print",
     subcommand_negates_reqs = true
 )]
 pub struct Cli {
@@ -52,9 +62,9 @@ pub struct Cli {
 
 #[derive(Clone, Debug, Args)]
 struct HostsArgs {
-    /// The hosts file
-    #[arg(long, value_name = "PATH", default_value = "/etc/hosts")]
-    hosts_file: PathBuf,
+    /// The hosts file [default: /etc/hosts]
+    #[arg(long, value_name = "PATH")]
+    hosts_file: Option<PathBuf>,
 
     /// Where addresses are taken from; a part of 127.0.0.0/8
     #[arg(long, value_name = "CIDR", default_value = "127.77.0.0/16")]
@@ -88,6 +98,18 @@ enum Verb {
     List,
     /// Removes what a killed monday-ipalias has left behind
     Clean,
+    /// Takes over lines 127.0.1.x that the older Go tool of the same name has left for these names
+    Adopt {
+        /// The host names
+        #[arg(value_name = "NAME", required = true, value_parser = host_name)]
+        names: Vec<String>,
+    },
+    /// Says how to let it run as root without a password
+    Setup {
+        /// Print it; nothing is changed
+        #[arg(long, required = true)]
+        print: bool,
+    },
 }
 
 /// What is to be done.
@@ -107,6 +129,15 @@ pub enum Task {
     },
     /// Print who has which name.
     List,
+    /// Take over foreign lines.
+    Adopt {
+        /// For these names.
+        names: Vec<String>,
+        /// Only print what that would be.
+        dry_run: bool,
+    },
+    /// Print how to let it run as root.
+    Setup,
     /// Remove what the dead have left.
     Clean {
         /// Only print what that would be.
@@ -150,6 +181,11 @@ impl Cli {
         let NamesArgs { names, command } = match &self.verb {
             Some(Verb::List) => return Task::List,
             Some(Verb::Clean) => return Task::Clean { dry_run },
+            Some(Verb::Setup { .. }) => return Task::Setup,
+            Some(Verb::Adopt { names }) => {
+                let names = names.clone();
+                return Task::Adopt { names, dry_run };
+            }
             Some(Verb::Assign(names)) => names.clone(),
             None => self.names.clone(),
         };
@@ -160,21 +196,43 @@ impl Cli {
         }
     }
 
+    /// Whether COMMAND is to be run.
+    #[must_use]
+    pub fn runs_command(&self) -> bool {
+        matches!(self.task(), Task::Serve { command, .. } if !command.is_empty())
+    }
+
+    fn hosts_file(&self, standing: Standing) -> Result<&Path, PrivilegeError> {
+        let default = Path::new(DEFAULT_FILE);
+        let named = self.hosts.hosts_file.as_deref().unwrap_or(default);
+        // Compared as a text: another path to the same file is a path that a caller has given.
+        if standing.user().is_some() && named.as_os_str() != default.as_os_str() {
+            let default = DEFAULT_FILE;
+            return Err(PrivilegeError::HostsFile { default });
+        }
+        Ok(named)
+    }
+
     /// Where names come from and go to.
     ///
     /// # Errors
-    /// [`Error::Leases`] if there is no runtime folder.
-    pub fn settings(&self) -> Result<Settings, Error> {
-        let leases = LeaseFolder::of_this_user()?;
+    /// [`Error::Leases`] if there is no runtime folder; [`PrivilegeError::HostsFile`] if somebody names a file who may
+    /// not.
+    pub fn settings(&self, standing: Standing) -> Result<Settings, Error> {
+        let hosts_file = self.hosts_file(standing)?;
+        let user = standing.user();
+        let leases = LeaseFolder::of(user)?;
         Ok(Settings {
-            hosts_file: self.hosts.hosts_file.clone(),
             how: HowToWrite {
                 in_place: self.hosts.in_place,
-                spare_folder: Some(leases.path().to_owned()),
+                // What root writes it reads again, so it is not left in a folder of somebody else's.
+                spare_folder: user.is_none().then(|| leases.path().to_owned()),
+                only_where_root_rules: user.is_some(),
                 steps: Steps::default(),
             },
             range: self.hosts.range,
-            leases,
+            user,
+            ..Settings::new(hosts_file.to_owned(), leases)
         })
     }
 }
@@ -234,9 +292,47 @@ mod tests {
             "x assign api.local --range 127.9.0.0/24 --hosts-file /tmp/h --output json",
         ] {
             let cli = read(line).unwrap();
-            assert_eq!(cli.hosts.hosts_file, PathBuf::from("/tmp/h"), "{line}");
+            assert_eq!(
+                cli.hosts.hosts_file,
+                Some(PathBuf::from("/tmp/h")),
+                "{line}"
+            );
             assert_eq!(cli.hosts.range.to_string(), "127.9.0.0/24", "{line}");
             assert_eq!(cli.life.output, OutputFormat::Json, "{line}");
+        }
+    }
+
+    #[test]
+    fn adopt_takes_names_and_setup_only_prints() {
+        let names = vec!["api.local".to_owned(), "db.local".to_owned()];
+        let dry_run = true;
+        assert_eq!(
+            task("x adopt api.local db.local --dry-run"),
+            Task::Adopt { names, dry_run }
+        );
+        assert_eq!(task("x setup --print"), Task::Setup);
+        assert_eq!(
+            task("x assign adopt setup"),
+            serve(&["adopt", "setup"], &[])
+        );
+    }
+
+    #[test]
+    fn whoever_calls_through_sudo_names_no_file_and_root_itself_names_any() {
+        let own = monday_shared::identity::Identity::own();
+        for file in ["/etc/shadow", "/etc/../etc/hosts", "/etc//hosts"] {
+            let cli = read(&format!("x a.local --hosts-file {file}")).unwrap();
+            let refused = cli.hosts_file(Standing::Serving(own)).unwrap_err();
+            assert!(
+                refused.to_string().contains("--hosts-file is refused"),
+                "{refused}"
+            );
+            assert_eq!(cli.hosts_file(Standing::Root).unwrap(), Path::new(file));
+        }
+        for line in ["x a.local", "x a.local --hosts-file /etc/hosts"] {
+            let cli = read(line).unwrap();
+            let file = cli.hosts_file(Standing::Serving(own)).unwrap();
+            assert_eq!(file, Path::new(DEFAULT_FILE));
         }
     }
 
@@ -256,6 +352,9 @@ mod tests {
             "x a..b",
             "x api.local --range 10.0.0.0/8",
             "x --frobnicate api.local",
+            "x adopt",
+            "x adopt a..b",
+            "x setup",
         ] {
             assert_eq!(read(line).unwrap_err().exit_code(), 2, "{line}");
         }

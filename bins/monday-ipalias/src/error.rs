@@ -4,11 +4,12 @@ use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use monday_shared::life::{Failure, LifeError};
+use monday_shared::life::{Failure, LifeError, exit};
 use monday_shared::protocol::error::{ErrorKind, RpcError};
 
 use crate::hostname::{Flaw, Hostname};
 use crate::hosts::block::Malformed;
+use crate::privilege::PrivilegeError;
 use crate::range::Range;
 
 /// Why names could not be given addresses, or the hosts file not be written.
@@ -102,6 +103,35 @@ pub enum Error {
         /// The file.
         file: PathBuf,
     },
+    /// A port was asked for on an address that is not ours to give.
+    #[error(
+        "{ip} is not an address that this monday-ipalias has assigned; `assign` its host name first"
+    )]
+    NotAssigned {
+        /// The address.
+        ip: IpAddr,
+    },
+    /// A port was asked for that there is not.
+    #[error("0 is no port to be handed over: name the one that is wanted")]
+    PortZero,
+    /// A port could not be bound.
+    #[error(transparent)]
+    Bind(Box<RpcError>),
+    /// A line that must not be taken over.
+    #[error(
+        "line {line} of {file} gives this machine's own name {name:?} its address, and stays: give your service another host name"
+    )]
+    OwnName {
+        /// The file.
+        file: PathBuf,
+        /// The line.
+        line: usize,
+        /// The name.
+        name: String,
+    },
+    /// This process was started in a way in which it will not work.
+    #[error(transparent)]
+    Privilege(#[from] PrivilegeError),
     /// The executable is about to end.
     #[error("monday-ipalias is about to end")]
     Ending,
@@ -115,7 +145,12 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Hostname { .. } | Self::Address { .. } => ErrorKind::InvalidParams,
+            Self::Hostname { .. } | Self::Address { .. } | Self::PortZero => {
+                ErrorKind::InvalidParams
+            }
+            Self::NotAssigned { .. } => ErrorKind::NotFound,
+            Self::Bind(error) => error.data.kind,
+            Self::Privilege(_) | Self::OwnName { .. } => ErrorKind::Denied,
             Self::Exhausted { .. } => ErrorKind::AddressUnavailable,
             Self::Taken { .. } => ErrorKind::Conflict,
             Self::TooMany { .. } => ErrorKind::TooLarge,
@@ -132,7 +167,14 @@ impl Error {
     }
 }
 
-impl Failure for Error {}
+impl Failure for Error {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Privilege(error) if error.is_usage() => exit::USAGE,
+            _ => exit::FAILED,
+        }
+    }
+}
 
 impl Error {
     /// Why the hosts file does not hold the names, and what a person can do about it. The file is named beside it.
@@ -140,6 +182,11 @@ impl Error {
     pub fn remedy(&self) -> String {
         match self {
             Self::Hosts { source, .. } => match source.kind() {
+                // Through sudo, root writes what root owns and has not made read-only; see `privilege::rights`.
+                io::ErrorKind::PermissionDenied if nix::unistd::geteuid().is_root() => format!(
+                    "{source}; through sudo or doas it is written where it and its folders are root's and root may write \
+                     it: see `ls -l`, or add each address and name to the file yourself"
+                ),
                 io::ErrorKind::PermissionDenied => format!(
                     "{source}; start monday-ipalias as root (sudo), or add each address and name to the file yourself"
                 ),
@@ -163,6 +210,9 @@ impl Error {
 
 impl From<Error> for RpcError {
     fn from(error: Error) -> Self {
+        if let Error::Bind(refused) = error {
+            return *refused;
+        }
         let refused = Self::new(error.kind(), error.to_string());
         match error {
             Error::Hostname { name, .. } => refused.with("name", name),

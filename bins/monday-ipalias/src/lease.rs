@@ -2,14 +2,21 @@
 //!
 //! The hosts file cannot say it all: it may not be writable, and it knows no ports. Leases are advice among our own
 //! processes; the file of a process that died is not believed and is removed.
+//!
+//! Root that serves a user keeps its leases in that user's folder, beside those of the user's own processes, and does all
+//! of it as that user. What stands there may have been written by that user, so it is believed no further than what the
+//! user could ask for anyway.
 
-use std::fs;
-use std::io;
+use std::collections::BTreeSet;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Read as _};
 use std::net::Ipv4Addr;
-use std::os::unix::fs::DirBuilderExt as _;
-use std::path::PathBuf;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
 
-use monday_shared::socket::runtime_dir::runtime_dir;
+use monday_shared::identity::Identity;
+use monday_shared::socket::runtime_dir::{runtime_dir, runtime_dir_of};
+use nix::fcntl::OFlag;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
@@ -19,6 +26,9 @@ use crate::owner::{InstanceId, Owner};
 
 /// The folder's name within the runtime folder. No project's folder begins with a dot.
 const FOLDER: &str = ".ipalias";
+
+/// The largest lease that is read, in bytes: a thousand names with some ports each have a tenth of it.
+const MAX_BYTES: u64 = 1024 * 1024;
 
 /// What one instance has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +44,9 @@ pub struct Lease {
     pub hosts_file: PathBuf,
     /// Its names.
     pub names: Vec<LeasedName>,
+    /// The addresses that it has on the loopback interface as aliases of ours, where they have to be added.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub aliases: BTreeSet<Ipv4Addr>,
 }
 
 /// One name of an instance.
@@ -64,20 +77,26 @@ impl Lease {
 #[derive(Clone, Debug)]
 pub struct LeaseFolder {
     folder: PathBuf,
+    /// Whose it is, if that is not who we are.
+    user: Option<Identity>,
 }
 
 impl LeaseFolder {
-    /// The one of this user.
+    /// The one of that user, or of the user that we are.
     ///
     /// # Errors
     /// [`Error::Leases`] if the runtime folder cannot be trusted, or the folder cannot be made in it.
-    pub fn of_this_user() -> Result<Self, Error> {
-        let runtime = runtime_dir().map_err(|error| Error::Leases {
+    pub fn of(user: Option<Identity>) -> Result<Self, Error> {
+        let runtime = match user {
+            Some(user) => runtime_dir_of(user),
+            None => runtime_dir(),
+        };
+        let runtime = runtime.map_err(|error| Error::Leases {
             what: "make a folder",
             folder: PathBuf::from(FOLDER),
             source: io::Error::other(error),
         })?;
-        Self::at(runtime.join(FOLDER))
+        Self::made(runtime.join(FOLDER), user)
     }
 
     /// That folder, which is made if it is not there.
@@ -85,8 +104,13 @@ impl LeaseFolder {
     /// # Errors
     /// [`Error::Leases`] if it cannot be made.
     pub fn at(folder: PathBuf) -> Result<Self, Error> {
-        let leases = Self { folder };
-        match fs::DirBuilder::new().mode(0o700).create(&leases.folder) {
+        Self::made(folder, None)
+    }
+
+    fn made(folder: PathBuf, user: Option<Identity>) -> Result<Self, Error> {
+        let leases = Self { folder, user };
+        let made = leases.act(|folder| fs::DirBuilder::new().mode(0o700).create(folder));
+        match made {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
                 Err(leases.failed("make a folder", error))
             }
@@ -94,9 +118,14 @@ impl LeaseFolder {
         }
     }
 
+    /// Does something in the folder as whoever it belongs to.
+    fn act<T>(&self, deed: impl FnOnce(&Path) -> io::Result<T>) -> io::Result<T> {
+        Identity::act_for(self.user, || deed(&self.folder))?
+    }
+
     /// Where it is.
     #[must_use]
-    pub fn path(&self) -> &std::path::Path {
+    pub fn path(&self) -> &Path {
         &self.folder
     }
 
@@ -105,7 +134,8 @@ impl LeaseFolder {
     /// # Errors
     /// [`Error::Leases`] if the lock cannot be had within a few seconds.
     pub fn lock(&self) -> Result<FolderLock, Error> {
-        FolderLock::acquire(&self.folder).map_err(|error| self.failed("get the lock", error))
+        self.act(FolderLock::acquire)
+            .map_err(|error| self.failed("get the lock", error))
     }
 
     /// What every instance has that runs. Leases of the dead are left out; [`remove_dead`](Self::remove_dead) removes
@@ -119,15 +149,17 @@ impl LeaseFolder {
         Ok(leases)
     }
 
-    /// Removes what the dead have left. The lock must be held.
+    /// Removes what the dead have left, and returns it. The lock must be held.
     ///
     /// # Errors
     /// [`Error::Leases`] if that is impossible.
-    pub fn remove_dead(&self) -> Result<(), Error> {
-        for lease in self.all()?.iter().filter(|lease| !lease.owner.is_alive()) {
+    pub fn remove_dead(&self) -> Result<Vec<Lease>, Error> {
+        let mut dead = self.all()?;
+        dead.retain(|lease| !lease.owner.is_alive());
+        for lease in &dead {
             self.remove(&lease.instance)?;
         }
-        Ok(())
+        Ok(dead)
     }
 
     /// Writes down what an instance has. The lock must be held.
@@ -136,11 +168,11 @@ impl LeaseFolder {
     /// [`Error::Leases`] if that is impossible; what was written down before stays then.
     pub fn write(&self, lease: &Lease) -> Result<(), Error> {
         let (file, new) = (self.file(&lease.instance), self.folder.join("new"));
-        serde_json::to_vec(lease)
-            .map_err(io::Error::from)
-            .and_then(|text| fs::write(&new, text))
-            .and_then(|()| fs::rename(&new, &file))
-            .map_err(|error| self.failed("write a lease", error))
+        let text = serde_json::to_vec(lease).map_err(io::Error::from);
+        text.and_then(|text| {
+            self.act(|_| fs::write(&new, text).and_then(|()| fs::rename(&new, &file)))
+        })
+        .map_err(|error| self.failed("write a lease", error))
     }
 
     /// An instance has nothing any more.
@@ -148,7 +180,7 @@ impl LeaseFolder {
     /// # Errors
     /// [`Error::Leases`] if its file cannot be removed.
     pub fn remove(&self, instance: &InstanceId) -> Result<(), Error> {
-        match fs::remove_file(self.file(instance)) {
+        match self.act(|_| fs::remove_file(self.file(instance))) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(self.failed("remove a lease", error))
             }
@@ -157,20 +189,12 @@ impl LeaseFolder {
     }
 
     fn all(&self) -> Result<Vec<Lease>, Error> {
-        let entries = fs::read_dir(&self.folder).map_err(|error| self.failed("read", error))?;
-        let mut leases: Vec<Lease> = entries
-            .flatten()
-            .filter(|entry| entry.path().extension().is_some_and(|is| is == "json"))
-            .filter_map(|entry| {
-                let text = fs::read(entry.path()).ok()?;
-                let lease: Result<Lease, _> = serde_json::from_slice(&text);
-                lease
-                    .inspect_err(|error| {
-                        tracing::warn!(file = %entry.path().display(), %error, "a lease that cannot be read is left out");
-                    })
-                    .ok()
-            })
-            .collect();
+        let read = self.act(|folder| {
+            let files = fs::read_dir(folder)?.flatten().map(|entry| entry.path());
+            let leases = files.filter(|file| file.extension().is_some_and(|is| is == "json"));
+            Ok(leases.filter_map(|file| read(&file)).collect())
+        });
+        let mut leases: Vec<Lease> = read.map_err(|error| self.failed("read", error))?;
         leases.sort_by(|one, other| one.instance.cmp(&other.instance));
         Ok(leases)
     }
@@ -188,6 +212,38 @@ impl LeaseFolder {
     }
 }
 
+/// Reads a lease; what is none is left out.
+fn read(file: &Path) -> Option<Lease> {
+    let lease = read_small(file).and_then(|text| Ok(serde_json::from_slice(&text)?));
+    match lease {
+        // It has just been removed.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        lease => lease
+            .inspect_err(|error| {
+                tracing::warn!(file = %file.display(), %error, "a lease that cannot be read is left out");
+            })
+            .ok(),
+    }
+}
+
+/// Whatever has been put there, it is neither waited for nor read without end.
+fn read_small(file: &Path) -> io::Result<Vec<u8>> {
+    let flags = OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits())
+        .open(file)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is not an ordinary file"));
+    }
+    let mut text = Vec::new();
+    file.take(MAX_BYTES + 1).read_to_end(&mut text)?;
+    if text.len() as u64 > MAX_BYTES {
+        return Err(io::Error::other("it is too large to be a lease"));
+    }
+    Ok(text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -203,6 +259,7 @@ mod tests {
                 ip: [127, 77, 0, 1].into(),
                 ports: vec![80, 443],
             }],
+            aliases: BTreeSet::new(),
         }
     }
 
@@ -220,11 +277,54 @@ mod tests {
         }
         fs::write(leases.path().join("garbage.json"), "{").unwrap();
         assert_eq!(leases.living().unwrap(), std::slice::from_ref(&living));
-        leases.remove_dead().unwrap();
+        assert_eq!(leases.remove_dead().unwrap(), std::slice::from_ref(&dead));
         assert_eq!(fs::read_dir(leases.path()).unwrap().count(), 2);
         leases.remove(&living.instance).unwrap();
         leases.remove(&living.instance).unwrap();
         assert_eq!(leases.living().unwrap(), []);
+    }
+
+    #[test]
+    fn what_only_looks_like_a_lease_is_neither_read_without_end_nor_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let leases = LeaseFolder::at(folder.path().join("leases")).unwrap();
+        let at = |name: &str| leases.path().join(name);
+        let mode = nix::sys::stat::Mode::S_IRWXU;
+        nix::unistd::mkfifo(&at("fifo.json"), mode).unwrap();
+        fs::create_dir(at("folder.json")).unwrap();
+        fs::write(at("large.json"), vec![b' '; 2 * 1024 * 1024]).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", at("zero.json")).unwrap();
+        assert_eq!(leases.living().unwrap(), []);
+    }
+
+    #[test]
+    fn the_leases_of_a_user_who_is_served_are_the_users() {
+        use std::os::unix::fs::MetadataExt as _;
+
+        if !nix::unistd::geteuid().is_root() {
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        std::os::unix::fs::chown(folder.path(), Some(65_534), Some(65_534)).unwrap();
+        let user = Identity {
+            uid: 65_534,
+            gid: 65_534,
+        };
+        let leases = LeaseFolder::made(folder.path().join("leases"), Some(user)).unwrap();
+        let lease = lease(Owner::this_process());
+        let _lock = leases.lock().unwrap();
+        leases.write(&lease).unwrap();
+        for path in [leases.path().to_owned(), leases.file(&lease.instance)] {
+            assert_eq!(fs::metadata(path).unwrap().uid(), 65_534);
+        }
+        assert_eq!(leases.living().unwrap(), std::slice::from_ref(&lease));
+        // The user puts a link to a file of root's where the next one is going to be written.
+        let precious = folder.path().join("precious");
+        fs::write(&precious, "kept").unwrap();
+        std::os::unix::fs::symlink(&precious, leases.path().join("new")).unwrap();
+        leases.write(&lease).unwrap_err();
+        assert_eq!(fs::read(&precious).unwrap(), b"kept");
+        leases.remove(&lease.instance).unwrap();
     }
 
     #[test]

@@ -1,12 +1,19 @@
 //! The names of one instance: what was decided about them, written to the lease folder and to the hosts file.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use monday_shared::protocol::ipalias::{Event, HostsStatus, NameSpec, NameStatus, Names, Released};
+use monday_shared::identity::Identity;
+use monday_shared::protocol::ipalias::{
+    Bind, Event, HostsStatus, NameSpec, NameStatus, Names, Released,
+};
 
+use crate::alias::held::{Held, Trouble};
+use crate::companion::Companion;
 use crate::error::Error;
-use crate::hosts::file::{HostsFile, HowToWrite};
+use crate::hosts::file::HostsFile;
 use crate::hosts::marker::Begin;
 use crate::hosts::view::View;
 use crate::lease::{Lease, LeaseFolder, LeasedName};
@@ -14,8 +21,10 @@ use crate::lines::{Lines, is_dead};
 use crate::owner::{InstanceId, Owner};
 use crate::plan::{Table, World, decide, wishes};
 use crate::platform;
+use crate::ports;
 use crate::probe::probe;
 use crate::range::Range;
+use crate::settings::Settings;
 use crate::status::{hosts_status, name_status};
 
 /// How many names one instance serves: far more than any project has, and few enough that a hostile client cannot
@@ -25,19 +34,6 @@ const NAMES_LIMIT: usize = 1_000;
 /// How many looks are left out after the hosts file could not be written: who forbids it seldom changes their mind.
 const LOOKS_LEFT_OUT: u32 = 4;
 
-/// Where names come from and go to.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// The hosts file.
-    pub hosts_file: PathBuf,
-    /// How it is written.
-    pub how: HowToWrite,
-    /// Where addresses are taken from.
-    pub range: Range,
-    /// Where instances tell each other what they have.
-    pub leases: LeaseFolder,
-}
-
 /// The names of one instance.
 #[derive(Debug)]
 pub struct Ledger {
@@ -45,8 +41,11 @@ pub struct Ledger {
     instance: InstanceId,
     range: Range,
     leases: LeaseFolder,
+    user: Option<Identity>,
+    companion: Companion,
     hosts: HostsFile,
     table: Table,
+    aliases: Held,
     /// Why the hosts file does not hold the names.
     trouble: Option<String>,
     looks_to_leave_out: u32,
@@ -62,7 +61,7 @@ impl Ledger {
         let mut ledger = Self::untouched(settings);
         {
             let _lock = ledger.leases.lock()?;
-            ledger.leases.remove_dead()?;
+            ledger.remove_dead()?;
         }
         // With no names of ours in it, all that this can do is to remove.
         if let Err(error) = ledger.write_hosts(&is_dead) {
@@ -80,8 +79,11 @@ impl Ledger {
             owner,
             range: settings.range,
             leases: settings.leases,
+            user: settings.user,
+            companion: settings.companion,
             hosts: HostsFile::new(settings.hosts_file, settings.how),
             table: Table::new(),
+            aliases: Held::new(settings.loopback),
             trouble: None,
             looks_to_leave_out: 0,
             rewritten: 0,
@@ -96,9 +98,9 @@ impl Ledger {
     pub fn assign(&mut self, specs: &[NameSpec]) -> Result<Names, Error> {
         {
             let _lock = self.leases.lock()?;
-            self.leases.remove_dead()?;
+            self.remove_dead()?;
             self.table.extend(self.decide(specs)?);
-            self.write_lease();
+            self.write_lease_and_aliases();
         }
         self.bring_to_hosts(&is_dead);
         Ok(self.names_of(specs))
@@ -112,8 +114,7 @@ impl Ledger {
     pub fn preview(&mut self, specs: &[NameSpec]) -> Result<(Names, Option<Vec<u8>>), Error> {
         self.table.extend(self.decide(specs)?);
         let now = self.hosts.read()?;
-        let lines = Lines::of(&self.table, &self.instance, &self.owner);
-        let new = lines.within(now.as_deref(), &is_dead);
+        let new = self.lines().within(now.as_deref(), &is_dead);
         let new = new.map_err(|source| Error::Malformed {
             file: self.hosts.path().to_owned(),
             source,
@@ -134,7 +135,7 @@ impl Ledger {
             .collect();
         if !released.is_empty() {
             match self.leases.lock() {
-                Ok(_lock) => self.write_lease(),
+                Ok(_lock) => self.write_lease_and_aliases(),
                 Err(error) => tracing::warn!("{error}"),
             }
             self.bring_to_hosts(&is_dead);
@@ -184,8 +185,37 @@ impl Ledger {
     pub fn close(mut self) -> Result<(), Error> {
         self.table.clear();
         let cleaned = self.write_hosts(&is_dead);
+        if !self.aliases.mine().is_empty() {
+            let _lock = self.leases.lock()?;
+            self.write_lease_and_aliases();
+        }
         self.leases.remove(&self.instance)?;
         cleaned.map(|_| ())
+    }
+
+    /// A socket that is bound to a port of an address which was assigned here, and does not listen yet.
+    ///
+    /// # Errors
+    /// [`Error::NotAssigned`], [`Error::PortZero`], and those of [`ports::bind`].
+    pub fn bind(&self, wanted: &Bind) -> Result<OwnedFd, Error> {
+        let Bind { ip, port } = *wanted;
+        if !self.table.values().any(|has| IpAddr::V4(has.ip) == ip) {
+            return Err(Error::NotAssigned { ip });
+        }
+        if port == 0 {
+            return Err(Error::PortZero);
+        }
+        ports::bind(SocketAddr::new(ip, port), self.user)
+    }
+
+    fn lines(&self) -> Lines<'_> {
+        Lines::of(&self.table, &self.instance, &self.owner, self.companion)
+    }
+
+    /// Removes what the dead have left beside the hosts file. The lock of the leases must be held.
+    fn remove_dead(&self) -> Result<(), Error> {
+        let dead = self.leases.remove_dead()?;
+        self.aliases.clear_away(&dead, &self.leases)
     }
 
     fn decide(&self, specs: &[NameSpec]) -> Result<Table, Error> {
@@ -213,7 +243,26 @@ impl Ledger {
             leases: &leases,
             hosts: &hosts,
         };
-        decide(&wishes, world, &probe)
+        decide(&wishes, world, &|ip, port| probe(ip, port, self.user))
+    }
+
+    /// Tells the others what we have, then brings the loopback interface up to it: should we be killed in between, others
+    /// know what there may be to take away. The lock of the leases must be held.
+    fn write_lease_and_aliases(&mut self) {
+        let wanted = self.table.values().map(|has| has.ip).collect();
+        let mut others = Vec::new();
+        if self.aliases.are_needed() {
+            others = self.leases.living().unwrap_or_default();
+            others.retain(|lease| lease.instance != self.instance);
+        }
+        let change = self.aliases.want(&wanted, &others);
+        self.write_lease();
+        for Trouble { ip, message } in self.aliases.make(&change) {
+            match self.table.values_mut().find(|has| has.ip == ip) {
+                Some(has) => has.note = Some(message),
+                None => tracing::warn!("{message}"),
+            }
+        }
     }
 
     /// Leases are advice: where they cannot be written, names work nevertheless.
@@ -229,6 +278,7 @@ impl Ledger {
             started_by: platform::describe_parent(),
             hosts_file: absolute(self.hosts.path()),
             names: names.collect(),
+            aliases: self.aliases.mine().clone(),
         };
         if let Err(error) = self.leases.write(&lease) {
             tracing::warn!("other projects will not know of our addresses: {error}");
@@ -252,7 +302,14 @@ impl Ledger {
     }
 
     fn write_hosts(&mut self, obsolete: &dyn Fn(&Begin) -> bool) -> Result<bool, Error> {
-        let lines = Lines::of(&self.table, &self.instance, &self.owner);
+        let Self {
+            table,
+            instance,
+            owner,
+            companion,
+            ..
+        } = self;
+        let lines = Lines::of(table, instance, owner, *companion);
         self.hosts
             .update(&|content| lines.within(content, obsolete))
     }
@@ -271,7 +328,14 @@ impl Ledger {
             .filter_map(|spec| {
                 let name = spec.name.parse().ok()?;
                 let has = self.table.get(&name)?;
-                Some(name_status(&spec.name, &name, has, &view, file))
+                Some(name_status(
+                    &spec.name,
+                    &name,
+                    has,
+                    &view,
+                    file,
+                    self.companion,
+                ))
             })
             .collect();
         let hosts = match &self.trouble {

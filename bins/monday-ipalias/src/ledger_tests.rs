@@ -16,12 +16,8 @@ impl Place {
     }
 
     fn settings(&self) -> Settings {
-        Settings {
-            hosts_file: self.hosts.clone(),
-            how: HowToWrite::default(),
-            range: Range::default(),
-            leases: LeaseFolder::at(self.folder.path().join("leases")).unwrap(),
-        }
+        let leases = LeaseFolder::at(self.folder.path().join("leases")).unwrap();
+        Settings::new(self.hosts.clone(), leases)
     }
 
     fn open(&self) -> Ledger {

@@ -18,11 +18,20 @@
 //!   The block of a process that died is removed by the next start, or by `clean`.
 //! - **Where the file may not be written**, addresses are assigned nevertheless, and the reply says so ([`status`]).
 //!
+//! - **As root it does the least** ([`privilege`]): through sudo or doas it serves only the user who called, takes no path
+//!   and no command from that user, keeps one capability, and touches the user's files as the user. Ports below 1024 are
+//!   bound here and handed over ([`ports`]), so that nothing else needs a right for them. [`setup`] prints how to let it
+//!   run without a password; [`adopt`] takes over what the older Go tool has left.
+//! - **macOS** wants an IPv6 line beside each IPv4 one ([`companion`]) and addresses added to `lo0` ([`alias`]).
+//!
 //! [`ledger`] holds the names of one instance and does all of the above; [`names`] is the task around it, with a handle;
 //! [`service`] is the control protocol over that handle; [`run`](run::run) is the life of the executable, [`report`] what is
 //! printed without one.
 
+pub mod adopt;
+pub mod alias;
 pub mod cli;
+pub mod companion;
 pub mod error;
 pub mod hostname;
 pub mod hosts;
@@ -34,9 +43,13 @@ pub mod owner;
 pub mod pick;
 pub mod plan;
 mod platform;
+pub mod ports;
+pub mod privilege;
 pub mod probe;
 pub mod range;
 pub mod report;
 pub mod run;
 pub mod service;
+pub mod settings;
+pub mod setup;
 pub mod status;

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use crate::companion::Companion;
 use crate::hosts::block::{Entry, Malformed, Wanted, edited};
 use crate::hosts::marker::Begin;
 use crate::hosts::view::View;
@@ -14,15 +15,22 @@ pub(crate) struct Lines<'a> {
     table: &'a Table,
     instance: &'a InstanceId,
     owner: &'a Owner,
+    companion: Companion,
 }
 
 impl<'a> Lines<'a> {
     /// Those of that table.
-    pub(crate) fn of(table: &'a Table, instance: &'a InstanceId, owner: &'a Owner) -> Self {
+    pub(crate) fn of(
+        table: &'a Table,
+        instance: &'a InstanceId,
+        owner: &'a Owner,
+        companion: Companion,
+    ) -> Self {
         Self {
             table,
             instance,
             owner,
+            companion,
         }
     }
 
@@ -38,9 +46,15 @@ impl<'a> Lines<'a> {
             .table
             .iter()
             .filter(|(name, _)| view.foreign(name).next().is_none())
-            .map(|(name, has)| Entry {
-                ip: IpAddr::V4(has.ip),
-                name: name.clone(),
+            .flat_map(|(name, has)| {
+                let beside = (self.companion)(has.ip).map(IpAddr::V6);
+                [Some(IpAddr::V4(has.ip)), beside]
+                    .into_iter()
+                    .flatten()
+                    .map(|ip| Entry {
+                        ip,
+                        name: name.clone(),
+                    })
             })
             .collect();
         let wanted = Wanted {
@@ -55,4 +69,48 @@ impl<'a> Lines<'a> {
 /// The owner of the block does not run any more.
 pub(crate) fn is_dead(begin: &Begin) -> bool {
     !begin.owner.is_alive()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::companion;
+    use crate::plan::Assigned;
+
+    fn within(content: &[u8], companion: Companion) -> String {
+        let assigned = Assigned {
+            ip: [127, 77, 0, 1].into(),
+            ports: Default::default(),
+            note: None,
+        };
+        let table = Table::from([("api.local".parse().unwrap(), assigned)]);
+        let owner = Owner::this_process();
+        let instance = InstanceId::new(&owner);
+        let lines = Lines::of(&table, &instance, &owner, companion);
+        let new = lines.within(Some(content), &|_| false).unwrap().unwrap();
+        // Its own result is what it wants.
+        assert_eq!(
+            lines.within(Some(&new), &|_| false).unwrap().as_ref(),
+            Some(&new)
+        );
+        String::from_utf8(new).unwrap()
+    }
+
+    #[test]
+    fn a_name_has_an_ipv6_line_where_the_operating_system_needs_one() {
+        let plain = within(b"", companion::none);
+        assert_eq!(plain.lines().count(), 3, "{plain}");
+        let both = within(b"", companion::v4_mapped);
+        let lines: Vec<&str> = both.lines().collect();
+        assert_eq!(
+            lines[1..3],
+            ["127.77.0.1\tapi.local", "::ffff:127.77.0.1\tapi.local"]
+        );
+    }
+
+    #[test]
+    fn a_name_with_a_foreign_line_gets_none_of_either_kind() {
+        let text = within(b"10.0.0.1 api.local\n", companion::v4_mapped);
+        assert_eq!(text, "10.0.0.1 api.local\n");
+    }
 }

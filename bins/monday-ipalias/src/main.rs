@@ -3,11 +3,17 @@
 use std::process::ExitCode;
 
 use monday_ipalias::cli::Cli;
+use monday_ipalias::privilege::Standing;
 use monday_ipalias::run::run;
 use monday_shared::life::{self, Threads};
 
 fn main() -> ExitCode {
+    // Before anything looks at the environment, and before there is a second thread.
+    let standing = Standing::take();
     let cli = Cli::parse_or_exit();
+    let standing = standing.and_then(|standing| standing.confine(cli.runs_command()));
     let life = cli.life().clone();
-    life::run("monday-ipalias", &life, Threads::One, || run(cli))
+    life::run("monday-ipalias", &life, Threads::One, || async {
+        run(cli, standing?).await
+    })
 }

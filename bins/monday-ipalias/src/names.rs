@@ -1,8 +1,9 @@
 //! The task that owns the names, and the handle through which everybody else asks it.
 
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use monday_shared::protocol::ipalias::{Event, NameSpec, Names, Released};
+use monday_shared::protocol::ipalias::{Bind, Event, NameSpec, Names, Released};
 use monday_shared::rpc::hub::Hub;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -28,6 +29,7 @@ enum Request {
     Assign(Vec<NameSpec>, oneshot::Sender<Result<Names, Error>>),
     Release(Vec<String>, oneshot::Sender<Released>),
     List(oneshot::Sender<Names>),
+    Bind(Bind, oneshot::Sender<Result<OwnedFd, Error>>),
     End,
 }
 
@@ -72,6 +74,14 @@ impl NamesHandle {
     /// [`Error::Ending`].
     pub async fn list(&self) -> Result<Names, Error> {
         self.ask(Request::List).await
+    }
+
+    /// Binds a port on an address that is assigned.
+    ///
+    /// # Errors
+    /// Those of [`Ledger::bind`], and [`Error::Ending`].
+    pub async fn bind(&self, wanted: Bind) -> Result<OwnedFd, Error> {
+        self.ask(|reply| Request::Bind(wanted, reply)).await?
     }
 
     async fn ask<T>(
@@ -141,6 +151,11 @@ async fn run(
                 (ledger, names) = aside(ledger, |ledger| ledger.list()).await?;
                 let _ = reply.send(names);
             }
+            Request::Bind(wanted, reply) => {
+                let bound;
+                (ledger, bound) = aside(ledger, move |ledger| ledger.bind(&wanted)).await?;
+                let _ = reply.send(bound);
+            }
             Request::End => break,
         }
     }
@@ -165,22 +180,15 @@ async fn aside<T: Send + 'static>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hosts::file::HowToWrite;
     use crate::lease::LeaseFolder;
-    use crate::ledger::Settings;
-    use crate::range::Range;
+    use crate::settings::Settings;
     use monday_shared::protocol::common::Bulk;
     use monday_shared::rpc::hub::{Delivery, Subscription};
 
     fn ledger(folder: &std::path::Path) -> Ledger {
         std::fs::write(folder.join("hosts"), "127.0.0.1 localhost\n").unwrap();
-        Ledger::open(Settings {
-            hosts_file: folder.join("hosts"),
-            how: HowToWrite::default(),
-            range: Range::default(),
-            leases: LeaseFolder::at(folder.join("leases")).unwrap(),
-        })
-        .unwrap()
+        let leases = LeaseFolder::at(folder.join("leases")).unwrap();
+        Ledger::open(Settings::new(folder.join("hosts"), leases)).unwrap()
     }
 
     async fn next(events: &mut Subscription<Event>) -> Event {

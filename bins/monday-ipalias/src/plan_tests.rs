@@ -69,6 +69,7 @@ fn lease(text: &str, ip: Ipv4Addr, ports: &[u16]) -> Lease {
             ip,
             ports: ports.to_vec(),
         }],
+        aliases: BTreeSet::new(),
     }
 }
 

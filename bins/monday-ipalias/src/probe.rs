@@ -8,6 +8,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 
 use monday_shared::holder::Holder;
+use monday_shared::identity::Identity;
 use socket2::{Domain, Socket, Type};
 
 /// A port that cannot be bound on an address.
@@ -41,18 +42,18 @@ impl fmt::Display for Busy {
     }
 }
 
-/// Tries to bind the port; `None` if that is possible, or if it cannot be told.
+/// Tries to bind the port; `None` if that is possible, or if it cannot be told. The processes of `user` can be seen, if
+/// one is served, otherwise those that we can see.
 #[must_use]
-pub fn probe(ip: Ipv4Addr, port: u16) -> Option<Busy> {
+pub fn probe(ip: Ipv4Addr, port: u16, user: Option<Identity>) -> Option<Busy> {
     let busy = |holder| Busy { ip, port, holder };
+    let holder = || Identity::act_for(user, || Holder::of(IpAddr::V4(ip), port)).ok()?;
     match try_bind(ip, port) {
         Ok(()) => None,
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-            Some(busy(Holder::of(IpAddr::V4(ip), port)))
-        }
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Some(busy(holder())),
         // Without the right to bind low ports, whoever has it already can still be seen.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            Holder::of(IpAddr::V4(ip), port).map(|holder| busy(Some(holder)))
+            holder().map(|holder| busy(Some(holder)))
         }
         Err(error) => {
             tracing::debug!(%error, %ip, port, "cannot tell whether the port is free");
@@ -81,7 +82,7 @@ mod tests {
             .local_addr()
             .unwrap()
             .port();
-        assert_eq!(probe(ip, port), None);
+        assert_eq!(probe(ip, port, None), None);
         TcpListener::bind((ip, port)).unwrap();
     }
 
@@ -90,18 +91,18 @@ mod tests {
         let ip = Ipv4Addr::new(127, 77, 0, 10);
         let listener = TcpListener::bind((ip, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let busy = probe(ip, port).unwrap();
+        let busy = probe(ip, port, None).unwrap();
         assert!(!busy.everywhere());
         let pid = format!("pid {}", std::process::id());
         assert!(busy.to_string().contains(&pid), "{busy}");
-        assert_eq!(probe(Ipv4Addr::new(127, 77, 0, 11), port), None);
+        assert_eq!(probe(Ipv4Addr::new(127, 77, 0, 11), port, None), None);
     }
 
     #[test]
     fn a_wildcard_listener_makes_every_address_busy() {
         let listener = TcpListener::bind(("0.0.0.0", 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let busy = probe(Ipv4Addr::new(127, 77, 0, 12), port).unwrap();
+        let busy = probe(Ipv4Addr::new(127, 77, 0, 12), port, None).unwrap();
         assert!(busy.everywhere());
         assert!(busy.to_string().contains("every address"), "{busy}");
     }

@@ -9,13 +9,15 @@ use monday_shared::life::OutputFormat;
 use monday_shared::protocol::ipalias::{NameSpec, Names};
 use serde::Serialize;
 
+use crate::alias::held::Held;
 use crate::error::Error;
 use crate::hosts::block::edited;
 use crate::hosts::file::HostsFile;
 use crate::hosts::view::View;
 use crate::lease::Lease;
-use crate::ledger::{Ledger, Settings};
+use crate::ledger::Ledger;
 use crate::lines::is_dead;
+use crate::settings::Settings;
 
 /// One name, as `list` and `clean` print it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -126,7 +128,8 @@ pub fn clean(settings: Settings, dry_run: bool) -> Result<Listing, Error> {
     gone.names.retain(|row| !row.running);
     if !dry_run {
         let _lock = settings.leases.lock()?;
-        settings.leases.remove_dead()?;
+        let dead = settings.leases.remove_dead()?;
+        Held::new(settings.loopback).clear_away(&dead, &settings.leases)?;
         HostsFile::new(settings.hosts_file, settings.how)
             .update(&|content| edited(content, None, &is_dead))?;
     }
@@ -231,6 +234,7 @@ mod tests {
     use super::*;
     use crate::lease::LeasedName;
     use crate::owner::{InstanceId, Owner};
+    use std::collections::BTreeSet;
 
     #[test]
     fn a_listing_joins_the_blocks_of_the_file_and_the_leases() {
@@ -256,6 +260,7 @@ mod tests {
             owner: living,
             started_by: None,
             hosts_file: "/etc/hosts".into(),
+            aliases: BTreeSet::new(),
             names: ["b.local", "c.local"]
                 .map(|name| LeasedName {
                     name: name.parse().unwrap(),

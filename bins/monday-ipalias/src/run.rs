@@ -1,35 +1,53 @@
 //! From the command line to the end.
 
 use std::ffi::OsString;
+use std::fmt;
 
 use monday_shared::address_env;
+use monday_shared::identity::Identity;
 use monday_shared::life::command::CommandSpec;
 use monday_shared::life::{LifeArgs, LifeError, OutputFormat, Sidecar};
 use monday_shared::protocol::ipalias::{Event, HostsStatus, NameSpec, Names, Served};
 use monday_shared::rpc::hub::Hub;
+use serde::Serialize;
 
+use crate::adopt::adopt;
 use crate::cli::{Cli, Task};
 use crate::error::Error;
-use crate::ledger::{Ledger, Settings};
+use crate::ledger::Ledger;
 use crate::names;
+use crate::ports::Counter;
+use crate::privilege::Standing;
 use crate::report;
 use crate::service::Control;
+use crate::settings::Settings;
+use crate::setup::Setup;
 
 /// Does what the command line says and returns the exit status.
 ///
 /// # Errors
 /// [`Error`] for what cannot be done at all.
-pub async fn run(cli: Cli) -> Result<u8, Error> {
-    let (settings, output) = (cli.settings()?, cli.life().output);
-    let printed = match cli.task() {
+pub async fn run(cli: Cli, standing: Standing) -> Result<u8, Error> {
+    let output = cli.life().output;
+    let settings = || cli.settings(standing);
+    match cli.task() {
         Task::Serve { names, command } => {
-            return serve(cli.life(), settings, names, command).await;
+            let life = standing.life(cli.life())?;
+            serve(&life, settings()?, names, command).await
         }
-        Task::Preview { names } => report::print(&report::preview(settings, names)?, output),
-        Task::List => report::print(&report::list(settings)?, output),
-        Task::Clean { dry_run } => report::print(&report::clean(settings, dry_run)?, output),
-    };
-    printed.map_err(|source| LifeError::Io {
+        Task::Preview { names } => print(&report::preview(settings()?, names)?, output),
+        Task::List => print(&report::list(settings()?)?, output),
+        Task::Clean { dry_run } => print(&report::clean(settings()?, dry_run)?, output),
+        Task::Adopt { names, dry_run } => print(&adopt(settings()?, &names, dry_run)?, output),
+        Task::Setup => {
+            let user = standing.user().unwrap_or_else(Identity::own);
+            print(&Setup::of(user.uid), output)
+        }
+    }
+}
+
+fn print<T: Serialize + fmt::Display>(value: &T, format: OutputFormat) -> Result<u8, Error> {
+    report::print(value, format).map_err(|source| LifeError::Io {
         what: "write to standard output",
         source,
     })?;
@@ -43,11 +61,18 @@ async fn serve(
     command: Vec<OsString>,
 ) -> Result<u8, Error> {
     let has_command = !command.is_empty();
-    let mut life = Sidecar::begin(args, has_command)?;
+    let user = settings.user;
+    let mut life = Sidecar::begin_for(args, has_command, user)?;
+    let counter = args.control.as_deref().and_then(|control| {
+        Counter::open(control, user)
+            .inspect_err(|error| tracing::warn!("no ports below 1024 are handed over: {error}"))
+            .ok()
+    });
     let hub = Hub::new();
     let begun = tokio::task::spawn_blocking(|| begin(settings, names)).await;
     let (ledger, names) = begun.unwrap_or(Err(Error::Ending))?;
     let (handle, task) = names::start(ledger, hub.clone());
+    let ports = counter.map(|counter| counter.serve(handle.clone()));
     let lived = async {
         if has_command && args.output == OutputFormat::Text {
             warn_about(&names);
@@ -63,6 +88,9 @@ async fn serve(
         Ok::<_, Error>(life.until_end(command).await?)
     };
     let ending = lived.await;
+    if let Some(ports) = ports {
+        ports.end().await;
+    }
     let closed = task.end().await;
     life.finish().await;
     let status = ending?.exit_code();

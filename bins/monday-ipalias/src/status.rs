@@ -5,9 +5,14 @@ use std::path::Path;
 
 use monday_shared::protocol::ipalias::{HostsStatus, NameStatus};
 
+use crate::companion::Companion;
 use crate::hostname::Hostname;
+use crate::hosts::adoption::is_of_the_go_tool;
 use crate::hosts::view::{Mapping, View};
 use crate::plan::Assigned;
+
+/// The hosts file that is meant where none is named.
+pub const DEFAULT_FILE: &str = "/etc/hosts";
 
 /// A name as it is, given what the hosts file says about it (every block included).
 #[must_use]
@@ -17,13 +22,16 @@ pub fn name_status(
     has: &Assigned,
     hosts: &View,
     file: &Path,
+    companion: Companion,
 ) -> NameStatus {
     let ip = IpAddr::V4(has.ip);
+    let beside = companion(has.ip).map(IpAddr::V6);
+    let leads_there = |said: IpAddr| said == ip || Some(said) == beside;
     let mut said = hosts.of(name).map(|mapping| mapping.ip).peekable();
-    let resolves = said.peek().is_some() && said.all(|said| said == ip);
+    let resolves = said.peek().is_some() && said.all(leads_there);
     let foreign = hosts
         .foreign(name)
-        .find(|mapping| mapping.ip != ip)
+        .find(|mapping| !leads_there(mapping.ip))
         .map(|mapping| foreign_note(mapping, file));
     let notes: Vec<String> = has.note.iter().cloned().chain(foreign).collect();
     NameStatus {
@@ -36,10 +44,21 @@ pub fn name_status(
 
 fn foreign_note(mapping: &Mapping, file: &Path) -> String {
     let Mapping { line, ip, name, .. } = mapping;
-    format!(
-        "line {line} of {} gives {name} the address {ip} and was left as it is: remove it, or use another name",
+    let says = format!(
+        "line {line} of {} gives {name} the address {ip}",
         file.display()
-    )
+    );
+    if is_of_the_go_tool(*ip) {
+        let which = if file == Path::new(DEFAULT_FILE) {
+            String::new()
+        } else {
+            format!("--hosts-file {} ", file.display())
+        };
+        return format!(
+            "{says}, as the older Go tool of the same name leaves it: `monday-ipalias {which}adopt {name}` takes it over"
+        );
+    }
+    format!("{says} and was left as it is: remove it, or use another name")
 }
 
 /// Whether the hosts file holds the names.
@@ -58,6 +77,7 @@ pub fn hosts_status(file: &Path, trouble: Option<&str>) -> HostsStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::companion;
     use std::collections::BTreeSet;
 
     fn status(hosts: &str, note: Option<&str>) -> NameStatus {
@@ -68,12 +88,14 @@ mod tests {
             note: note.map(str::to_owned),
         };
         let view = View::new(hosts.as_bytes(), None).unwrap();
-        name_status("API.local", &name, &has, &view, Path::new("/etc/hosts"))
+        let file = Path::new(DEFAULT_FILE);
+        name_status("API.local", &name, &has, &view, file, companion::v4_mapped)
     }
 
     #[test]
     fn a_name_resolves_if_every_line_leads_to_its_address() {
         assert!(status("127.77.0.1 api.local\n", None).resolves);
+        assert!(status("127.77.0.1 api.local\n::ffff:127.77.0.1 api.local\n", None).resolves);
         assert!(!status("", None).resolves);
         assert!(!status("127.77.0.1 api.local\n::1 api.local\n", None).resolves);
         assert_eq!(status("", None).name, "API.local");
@@ -81,14 +103,23 @@ mod tests {
 
     #[test]
     fn a_foreign_line_is_named_with_its_number_beside_other_notes() {
-        let note = status("\n127.0.1.3 API.LOCAL\n", Some("port 80 is taken"))
+        let note = status("\n10.0.0.3 API.LOCAL\n", Some("port 80 is taken"))
             .note
             .unwrap();
         assert!(
             note.starts_with("port 80 is taken; line 2 of /etc/hosts"),
             "{note}"
         );
-        assert!(note.contains("127.0.1.3"));
+        assert!(note.contains("10.0.0.3") && !note.contains("adopt"));
         assert_eq!(status("127.77.0.1 api.local\n", None).note, None);
+    }
+
+    #[test]
+    fn a_line_of_the_go_tool_is_named_with_the_command_that_takes_it_over() {
+        let note = status("127.0.1.3 api.local\n", None).note.unwrap();
+        assert!(
+            note.contains("`monday-ipalias adopt api.local` takes it over"),
+            "{note}"
+        );
     }
 }

@@ -16,6 +16,7 @@ use super::journal::Journal;
 use super::snapshot::{Location, Signature, Snapshot};
 use super::step::Steps;
 use super::swap::{Attempt, remove_if_there, swap};
+use super::trusted::only_root_changes;
 use crate::error::Error;
 
 /// A file that was written more recently than this may be in the middle of being written: an editor that writes in
@@ -32,6 +33,8 @@ pub struct HowToWrite {
     pub in_place: bool,
     /// Where a journal may be where none can be made beside the file.
     pub spare_folder: Option<PathBuf>,
+    /// Only where nobody but root can put something else in the file's place: root writes for somebody else.
+    pub only_where_root_rules: bool,
     /// Is told of each step.
     pub steps: Steps,
 }
@@ -219,6 +222,9 @@ impl HostsFile {
     /// Asks for the right to write before anything is done, so that nobody who has none takes the lock. It also keeps
     /// the owner of a read-only file from having it replaced.
     fn check_rights(&self, location: &Location) -> Result<(), Error> {
+        if self.how.only_where_root_rules {
+            only_root_changes(&location.folder).map_err(|source| self.failed("write", source))?;
+        }
         match OpenOptions::new()
             .append(true)
             .custom_flags(OFlag::O_NONBLOCK.bits())

@@ -7,8 +7,10 @@
 //! - [`mod@file`]: lock, read, edit, compare, write, read again;
 //! - [`swap`] and [`in_place`]: the two ways to write, with [`journal`] for the second;
 //! - [`snapshot`] and [`displaced`]: how the writes of others are noticed;
+//! - [`adoption`]: lines of an earlier tool, taken over on a person's command; [`trusted`]: where root writes for a user;
 //! - [`folder_lock`]: the lock; [`step`]: the steps of writing, for tests.
 
+pub mod adoption;
 pub mod block;
 pub mod displaced;
 pub mod file;
@@ -20,4 +22,5 @@ pub mod snapshot;
 pub mod step;
 pub mod swap;
 pub mod text;
+pub mod trusted;
 pub mod view;

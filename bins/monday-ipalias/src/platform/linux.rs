@@ -1,5 +1,9 @@
 //! Linux.
 
+mod rights;
+
+pub(crate) use rights::{confine, drop_gained, take_stand};
+
 use std::fs;
 use std::io;
 use std::os::fd::AsRawFd as _;
@@ -33,9 +37,19 @@ pub(crate) fn boot_id() -> Option<String> {
     (!id.is_empty() && id.chars().all(plain)).then(|| id.to_owned())
 }
 
-/// Our parent, for messages: its command line and its pid.
+/// Programs that only start others: who started them is meant. One sudo may be two processes (`use_pty`, sudoers(5)).
+const STARTERS: [&str; 2] = ["sudo", "doas"];
+
+/// Who started us, for messages: the command line and the pid of our parent, or of the one that it works for.
 pub(crate) fn describe_parent() -> Option<String> {
-    let pid = nix::unistd::getppid();
+    let mut pid = nix::unistd::getppid().as_raw();
+    while STARTERS.contains(
+        &fs::read_to_string(format!("/proc/{pid}/comm"))
+            .ok()?
+            .trim_end(),
+    ) {
+        pid = parent_of(pid)?;
+    }
     let words = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
     let words: Vec<String> = words
         .split(|byte| *byte == 0)
@@ -48,6 +62,13 @@ pub(crate) fn describe_parent() -> Option<String> {
         .chain(words.into_iter().skip(1))
         .collect();
     Some(format!("`{}`, pid {pid}", command.join(" ")))
+}
+
+/// The fourth field of `/proc/PID/stat` (proc(5)).
+fn parent_of(pid: i32) -> Option<i32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, after_name) = stat.rsplit_once(')')?;
+    after_name.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
 /// Whether something is mounted on exactly this file. A bind mount of a file of the same filesystem has the same

@@ -4,6 +4,10 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+use monday_shared::identity::Identity;
+
+use crate::privilege::rights::Rights;
+
 /// Cannot be found out with what every Unix has; the pid alone must do.
 pub(crate) fn process_start(_pid: u32) -> Option<u64> {
     None
@@ -27,4 +31,19 @@ pub(crate) fn is_mount_point(file: &Path, folder: &Path) -> io::Result<bool> {
 /// There is no such call that every Unix has.
 pub(crate) fn exchange(_one: &Path, _other: &Path) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Root may become anybody and come back here; there is nothing to prepare.
+pub(crate) fn take_stand(_user: Identity) -> io::Result<()> {
+    Ok(())
+}
+
+/// Root's power cannot be divided here.
+pub(crate) fn confine(_rights: Rights, _runs_command: bool) -> io::Result<()> {
+    Ok(())
+}
+
+/// An executable's file gives no rights here but by its set-user-ID bit, which is refused.
+pub(crate) fn drop_gained() -> io::Result<()> {
+    Ok(())
 }

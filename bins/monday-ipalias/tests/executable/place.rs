@@ -10,9 +10,8 @@ use std::time::Duration;
 use monday_ipalias::hosts::file::HowToWrite;
 use monday_ipalias::hosts::step::Steps;
 use monday_ipalias::lease::LeaseFolder;
-use monday_ipalias::ledger::Settings;
-use monday_ipalias::range::Range;
 use monday_ipalias::report;
+use monday_ipalias::settings::Settings;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
@@ -90,14 +89,13 @@ impl Place {
 pub(crate) fn settings(hosts: &Path, runtime: &Path, in_place: bool, steps: Steps) -> Settings {
     let leases = LeaseFolder::at(runtime.join("leases")).unwrap();
     Settings {
-        hosts_file: hosts.to_owned(),
         how: HowToWrite {
             in_place,
             spare_folder: Some(leases.path().to_owned()),
             steps,
+            ..HowToWrite::default()
         },
-        range: Range::default(),
-        leases,
+        ..Settings::new(hosts.to_owned(), leases)
     }
 }
 

@@ -1,0 +1,214 @@
+//! `adopt`: takes lines over that the older Go tool has left, so that their names can be given addresses again.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::error::Error;
+use crate::hostname::Hostname;
+use crate::hosts::adoption::{Taken, without};
+use crate::hosts::file::HostsFile;
+use crate::settings::Settings;
+
+/// A name that was on somebody else's line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Adopted {
+    /// The name.
+    pub name: String,
+    /// The address that the line gave.
+    pub ip: String,
+    /// Which line that was, counted from 1.
+    pub line: usize,
+}
+
+/// What `adopt` prints.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Adoption {
+    /// The hosts file.
+    pub hosts_file: String,
+    /// What was taken over.
+    pub adopted: Vec<Adopted>,
+    /// The names for which there was nothing to take over.
+    pub not_found: Vec<String>,
+    /// Whether it was only looked at.
+    pub dry_run: bool,
+}
+
+/// Takes the lines of the Go tool for these names out of the hosts file; a `monday-ipalias` that has one of the names, now
+/// or later, writes its own line then. With `dry_run` nothing is changed.
+///
+/// # Errors
+/// What keeps the file from being read or written, and [`Error::OwnName`] for a name of this machine.
+pub fn adopt(settings: Settings, names: &[String], dry_run: bool) -> Result<Adoption, Error> {
+    let names = names
+        .iter()
+        .map(|name| {
+            name.parse().map_err(|flaw| Error::Hostname {
+                name: name.clone(),
+                flaw,
+            })
+        })
+        .collect::<Result<Vec<Hostname>, Error>>()?;
+    let path = settings.hosts_file;
+    let mut file = HostsFile::new(path.clone(), settings.how);
+    let malformed = |source| Error::Malformed {
+        file: path.clone(),
+        source,
+    };
+    let content = file.read()?.unwrap_or_default();
+    let (_, mut taken) = without(&content, &names).map_err(malformed)?;
+    refuse_own_name(&path, &taken)?;
+    if !dry_run && !taken.is_empty() {
+        // The edit is made again where others write meanwhile; the last one counts.
+        let last = RefCell::new(taken);
+        file.update(&|content| {
+            let Some(content) = content else {
+                return Ok(None);
+            };
+            let (new, taken) = without(content, &names)?;
+            if !taken.is_empty() {
+                last.replace(taken);
+            }
+            Ok(Some(new))
+        })?;
+        taken = last.into_inner();
+    }
+    let not_found = names
+        .iter()
+        .filter(|name| !taken.iter().any(|taken| taken.name == **name))
+        .map(ToString::to_string)
+        .collect();
+    Ok(Adoption {
+        hosts_file: path.display().to_string(),
+        adopted: taken.into_iter().map(Adopted::from).collect(),
+        not_found,
+        dry_run,
+    })
+}
+
+impl From<Taken> for Adopted {
+    fn from(taken: Taken) -> Self {
+        Self {
+            name: taken.name.to_string(),
+            ip: taken.ip.to_string(),
+            line: taken.line,
+        }
+    }
+}
+
+/// The line `127.0.1.1 box` of Debian and Ubuntu is what the machine finds itself by.
+fn refuse_own_name(file: &Path, taken: &[Taken]) -> Result<(), Error> {
+    let own = nix::unistd::gethostname().unwrap_or_default();
+    let own = own.to_string_lossy();
+    match taken.iter().find(|taken| is_own(&own, taken.name.as_str())) {
+        Some(taken) => Err(Error::OwnName {
+            file: file.to_owned(),
+            line: taken.line,
+            name: taken.name.to_string(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Whether that is the machine's name, with or without its domain.
+fn is_own(own: &str, name: &str) -> bool {
+    let first = |name: &str| {
+        name.split('.')
+            .next()
+            .unwrap_or_default()
+            .to_ascii_lowercase()
+    };
+    own.eq_ignore_ascii_case(name)
+        || (!own.contains('.') || !name.contains('.')) && first(own) == first(name)
+}
+
+impl fmt::Display for Adoption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let done = if self.dry_run {
+            "would be taken"
+        } else {
+            "taken"
+        };
+        for Adopted { name, ip, line } in &self.adopted {
+            writeln!(
+                f,
+                "{name}: {done} from line {line} of {}, which gave it {ip}",
+                self.hosts_file
+            )?;
+        }
+        for name in &self.not_found {
+            writeln!(
+                f,
+                "{name}: no line of the Go tool has it (its addresses are 127.0.1.x)"
+            )?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lease::LeaseFolder;
+
+    fn adopt_in(content: &str, names: &[&str], dry_run: bool) -> (Result<Adoption, Error>, String) {
+        let folder = tempfile::tempdir().unwrap();
+        let hosts = folder.path().join("hosts");
+        std::fs::write(&hosts, content).unwrap();
+        let leases = LeaseFolder::at(folder.path().join("leases")).unwrap();
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let adopted = adopt(Settings::new(hosts.clone(), leases), &names, dry_run);
+        (adopted, std::fs::read_to_string(hosts).unwrap())
+    }
+
+    const FILE: &str = "127.0.0.1 localhost\n127.0.1.2 api.local\n10.0.0.1 db.local\n";
+
+    #[test]
+    fn the_lines_go_and_what_was_there_is_told() {
+        let (adopted, now) = adopt_in(FILE, &["API.local", "db.local"], false);
+        let adopted = adopted.unwrap();
+        assert_eq!(now, "127.0.0.1 localhost\n10.0.0.1 db.local\n");
+        assert_eq!(adopted.adopted.len(), 1);
+        assert_eq!(adopted.not_found, ["db.local"]);
+        let text = adopted.to_string();
+        assert!(
+            text.contains("line 2") && text.contains("127.0.1.2"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_dry_run_changes_nothing() {
+        let (adopted, now) = adopt_in(FILE, &["api.local"], true);
+        assert_eq!(now, FILE);
+        assert!(adopted.unwrap().to_string().contains("would be taken"));
+    }
+
+    #[test]
+    fn the_machines_own_name_stays() {
+        let own = nix::unistd::gethostname().unwrap();
+        let Ok(own) = own.to_string_lossy().parse::<Hostname>() else {
+            return; // a machine without a name of its own
+        };
+        let file = format!("127.0.1.1 {own}\n127.0.1.2 api.local\n");
+        let (refused, now) = adopt_in(&file, &["api.local", own.as_str()], false);
+        assert!(matches!(refused, Err(Error::OwnName { line: 1, .. })));
+        assert_eq!(now, file, "all or nothing");
+    }
+
+    #[test]
+    fn the_machines_name_is_known_with_and_without_its_domain() {
+        for (own, name, is) in [
+            ("box", "box", true),
+            ("box", "BOX", true),
+            ("box.lan", "box", true),
+            ("box", "box.lan", true),
+            ("box.lan", "box.other", false),
+            ("box", "api.local", false),
+        ] {
+            assert_eq!(is_own(own, name), is, "{own} {name}");
+        }
+    }
+}
