@@ -28,6 +28,8 @@ Examples:
   monday-supervisor run shop -- make check   run it, then a command, then stop all; its status is the command's
   monday-supervisor run list                 run a project that is named like a command
 
+`monday-supervisor run --help` shows the options of run, and so on for every command.
+
 The configuration is read from --config, else $MONDAY_CONFIG_PATH, else ./monday.yaml, else your home folder."
 )]
 pub struct Cli {
