@@ -11,7 +11,7 @@ use monday_shared::protocol::method::Call;
 use monday_shared::rpc::client::{Client, ClientError};
 use serde_json::{Value, json};
 
-use crate::wait::PATIENCE;
+use crate::wait::{Deadline, PATIENCE};
 
 /// A connection to a control socket that speaks in lines.
 #[derive(Debug)]
@@ -110,13 +110,15 @@ impl Control {
         if let Some(reply) = self.replies.pop_front() {
             return Some(reply);
         }
-        loop {
+        let deadline = Deadline::patient();
+        while !deadline.passed() {
             let value = self.read_json()?;
             if value["method"] != "event" {
                 return Some(value);
             }
             self.events.push_back(value);
         }
+        None
     }
 
     fn read_json(&mut self) -> Option<Value> {
@@ -181,14 +183,15 @@ impl Control {
     /// # Panics
     /// If none comes.
     pub fn event_where(&mut self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
-        loop {
-            let Some(mut event) = self.next_event() else {
-                panic!("{} did not tell of {what}", self.path.display());
-            };
-            if fits(&event["params"]) {
-                return event["params"].take();
+        let deadline = Deadline::patient();
+        while !deadline.passed() {
+            match self.next_event() {
+                Some(mut event) if fits(&event["params"]) => return event["params"].take(),
+                Some(_) => {}
+                None => break,
             }
         }
+        panic!("{} did not tell of {what}", self.path.display());
     }
 
     /// Everything until the other side closes.

@@ -35,6 +35,10 @@ impl Lines {
 
     /// The next line.
     pub(crate) fn next(&mut self, deadline: Deadline) -> Result<String, RecvTimeoutError> {
+        // A stream that never pauses would be read for ever otherwise.
+        if deadline.passed() {
+            return Err(RecvTimeoutError::Timeout);
+        }
         let line = self.incoming.recv_timeout(deadline.left())?;
         self.seen.push(line.clone());
         Ok(line)

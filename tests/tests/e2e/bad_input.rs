@@ -206,8 +206,8 @@ fn an_unknown_key_is_a_warning_with_what_was_meant_and_the_project_runs() {
     let config = world.configure("projects:\n  - name: shop\n    local:\n      - {name: api, hostnme: x.test, run: {command: echo up; exec sleep 1000}}\n");
     let mut process = Process::start(command(&world, "shop", &config));
     process.ready();
-    process.error_line_with("hostnme");
-    process.error_line_with("hostname");
+    let warning = process.error_line_with("hostnme");
+    assert!(warning.contains("did you mean `hostname`"), "{warning}");
     await_line(&mut process, "api", "up");
 }
 

@@ -6,6 +6,7 @@ use std::net::TcpStream;
 use monday_tests::control::Control;
 use monday_tests::document::Block;
 use monday_tests::process::Process;
+use monday_tests::wait::Deadline;
 use monday_tests::world::World;
 use serde_json::Value;
 
@@ -68,11 +69,7 @@ impl Stage {
                         let Line::Answer(expected) = line else {
                             panic!("{place}: only `←` is printed");
                         };
-                        // It fails by itself when no line comes any more.
-                        let mut real = self.process.next_line();
-                        while self.fits(&expected, &real).is_err() {
-                            real = self.process.next_line();
-                        }
+                        self.await_printed(&place, &expected);
                     }
                 }
                 ("text", None) => {
@@ -81,6 +78,19 @@ impl Stage {
                     }
                 }
                 other => panic!("{place}: what is this block? {other:?}"),
+            }
+        }
+    }
+
+    /// The next line on standard output that fits; others may come in between.
+    fn await_printed(&mut self, place: &str, expected: &str) {
+        let deadline = Deadline::patient();
+        loop {
+            // It fails by itself when no line comes any more.
+            let real = self.process.next_line();
+            match self.fits(expected, &real) {
+                Ok(()) => return,
+                Err(why) => assert!(!deadline.passed(), "{place}: {expected}: {why}"),
             }
         }
     }
@@ -109,10 +119,11 @@ impl Stage {
 
     /// The next event that fits; others may come in between, the order of events and replies being open.
     fn await_event(&mut self, place: &str, expected: &str) {
+        let deadline = Deadline::patient();
         let mut passed_over = String::new();
-        loop {
+        while !deadline.passed() {
             let Some(event) = self.control.next_event() else {
-                panic!("{place}: no such event came: {expected}\nbut these:\n{passed_over}");
+                break;
             };
             match self.fits(expected, &event.to_string()) {
                 Ok(()) => return,
@@ -121,6 +132,7 @@ impl Stage {
                 }
             }
         }
+        panic!("{place}: no such event came: {expected}\nbut these:\n{passed_over}");
     }
 
     /// Whether a real line is what was shown.
