@@ -5,6 +5,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use monday_shared::lease::{Lease, MARK_VARIABLE};
 use monday_shared::platform::process_tree::Sent;
@@ -28,6 +29,12 @@ use crate::spec::CheckedSpec;
 use crate::state::Processes;
 use crate::stop::Rest;
 use crate::stop_commands;
+
+/// The pause between two looks for what helpers left behind: about what a killed process needs to vanish.
+const SWEEP_PAUSE: Duration = Duration::from_millis(2);
+
+/// How often it is looked for; whoever is still there then cannot be killed.
+const SWEEPS: u32 = 500;
 
 /// Real processes, and what belongs to them.
 #[derive(Debug)]
@@ -126,9 +133,16 @@ impl Live {
         self.children.has_helpers()
     }
 
-    /// Ends helpers, and waits until the log file is written.
+    /// Ends what helpers left behind, and waits until the log file is written.
     pub(crate) async fn finish(&mut self) {
-        self.stop_probing();
+        for _ in 0..SWEEPS {
+            self.children.reap();
+            if self.children.left().alive.is_empty() {
+                break;
+            }
+            self.children.kill();
+            tokio::time::sleep(SWEEP_PAUSE).await;
+        }
         self.sinks.log = None;
         if let Some(log) = self.log.take() {
             log.finish().await;

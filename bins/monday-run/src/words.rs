@@ -40,7 +40,7 @@ pub(crate) fn survived(processes: &[Process]) -> String {
 
 /// A time that is waited, as exact as it matters.
 pub(crate) fn time(time: Duration) -> String {
-    if time < Duration::from_secs(1) {
+    if time < Duration::from_millis(100) {
         format!("{} ms", time.as_millis())
     } else {
         format!("{:.1} s", time.as_secs_f64())
@@ -56,7 +56,7 @@ mod tests {
     #[test]
     fn a_short_time_is_told_in_milliseconds() {
         assert_eq!(time(Duration::from_micros(20_400)), "20 ms");
-        assert_eq!(time(Duration::from_millis(1500)), "1.5 s");
+        assert_eq!(time(Duration::from_millis(500)), "0.5 s");
     }
 
     #[test]

@@ -54,7 +54,7 @@ pub(super) struct CommandArgs {
     /// When COMMAND is ready: http=URL, tcp=HOST:PORT, exec=SCRIPT, log=REGEX or notify
     ///
     /// A GET that is answered with a status below 400, a connection, a script that ends with status 0, a line of
-    /// output, or READY=1 on the socket in NOTIFY_SOCKET. If we have a NOTIFY_SOCKET ourselves, it is told then.
+    /// output, or READY=1 on the socket in `NOTIFY_SOCKET`. If we have a `NOTIFY_SOCKET` ourselves, it is told then.
     #[arg(long, value_name = "PROBE", value_parser = probe, requires = "command", help_heading = MORE)]
     ready: Option<Probe>,
 

@@ -88,7 +88,7 @@ fn the_end_is_told_after_the_last_line() {
 fn a_reader_who_takes_long_loses_nothing_even_after_the_command_ended() {
     let world = World::new();
     // More than a pipe holds, less than waits before the command is held back.
-    let count = 200_000;
+    let count = 50_000;
     let mut child = world
         .command(&["--", "sh", "-c", &format!("seq {count}; touch done")])
         .stdout(Stdio::piped())
