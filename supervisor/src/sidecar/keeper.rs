@@ -199,12 +199,19 @@ where
     /// From start to end; returns what went wrong, if the end was not asked for.
     async fn one_life(&mut self) -> Option<String> {
         let end = self.end.clone();
-        let mut process = tokio::select! {
-            started = self.launch.start(&self.surroundings.nursery) => match started {
-                Ok(process) => process,
-                Err(error) => return Some(error.to_string()),
+        let starting = self.launch.start(&self.surroundings.nursery);
+        tokio::pin!(starting);
+        let started = tokio::select! {
+            started = &mut starting => started,
+            // Ended half-way it would leave its socket behind: it becomes ready first, which is a matter of moments.
+            () = end.cancelled() => match tokio::time::timeout(END_GRACE, &mut starting).await {
+                Ok(started) => started,
+                Err(_) => return None,
             },
-            () = end.cancelled() => return None,
+        };
+        let mut process = match started {
+            Ok(process) => process,
+            Err(error) => return Some(error.to_string()),
         };
         self.show(process.pid());
         let trouble = tokio::select! {
