@@ -15,7 +15,7 @@ const PRIVACY: Privacy = Privacy::HostsAndNetwork;
 
 #[test]
 fn every_shell_block_runs() {
-    needs_programs!("curl", "jq", "nc", "ip");
+    needs_programs!("curl", "jq", "nc", "ip", "python3");
     needs_namespaces!(PRIVACY);
     let text = readme();
     let mut yaml = None;

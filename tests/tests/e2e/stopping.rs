@@ -9,7 +9,7 @@ use monday_tests::wait::PATIENCE;
 use monday_tests::world::World;
 use nix::sys::signal::Signal;
 
-use crate::project::{await_line, control, is_line, start};
+use crate::project::{await_line, command, control, is_line, start};
 use crate::promise::best_of_three;
 use crate::shop::{api_address, shop};
 
@@ -148,4 +148,32 @@ projects:
     process.signal(Signal::SIGINT);
     assert_eq!(process.wait(), 130);
     assert!(world.survivors().is_empty(), "{:?}", world.survivors());
+}
+
+/// Ends a supervisor at moments that nothing chooses well: while it reads, starts sidecars, assigns, opens, starts apps.
+fn an_end_on_the_way_up_leaves_nothing(signal: Signal, code: i32) {
+    for millis in [0, 3, 6, 10, 15, 20, 30, 50, 80] {
+        let world = World::new();
+        let (yaml, _) = shop(&world);
+        let config = world.configure(&yaml);
+        let mut process = Process::start(command(&world, "shop", &config));
+        std::thread::sleep(Duration::from_millis(millis));
+        process.signal(signal);
+        assert_eq!(process.wait(), code, "after {millis} ms");
+        world.assert_no_survivors(PATIENCE);
+        world.assert_hosts_untouched();
+        if signal != Signal::SIGKILL {
+            assert_eq!(world.runtime_files(), Vec::<std::path::PathBuf>::new());
+        }
+    }
+}
+
+#[test]
+fn term_on_the_way_up_leaves_nothing() {
+    an_end_on_the_way_up_leaves_nothing(Signal::SIGTERM, 143);
+}
+
+#[test]
+fn a_kill_on_the_way_up_leaves_no_process_and_no_hosts_line() {
+    an_end_on_the_way_up_leaves_nothing(Signal::SIGKILL, 137);
 }
