@@ -258,9 +258,10 @@ impl Ledger {
         let change = self.aliases.want(&wanted, &others);
         self.write_lease();
         for Trouble { ip, message } in self.aliases.make(&change) {
-            match self.table.values_mut().find(|has| has.ip == ip) {
-                Some(has) => has.note = Some(message),
-                None => tracing::warn!("{message}"),
+            if let Some(has) = self.table.values_mut().find(|has| has.ip == ip) {
+                has.note = Some(message);
+            } else {
+                tracing::warn!("{message}");
             }
         }
     }

@@ -1,6 +1,12 @@
+use std::collections::BTreeSet;
 use std::fs;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use super::*;
+use crate::alias::Interface;
+use crate::alias::tests::Remembered;
+use crate::companion;
 
 struct Place {
     folder: tempfile::TempDir,
@@ -248,4 +254,109 @@ fn a_preview_changes_nothing() {
     assert_eq!(place.leases(), 0);
     let really = place.open().assign(&specs(&["api.local"])).unwrap();
     assert_eq!(really.names[0].ip, names.names[0].ip);
+}
+
+/// As on macOS: addresses have to be added to an interface, and names have an IPv6 line.
+fn as_on_macos(place: &Place, interface: &Arc<Remembered>) -> Settings {
+    let interface: Arc<dyn Interface> = Arc::<Remembered>::clone(interface);
+    Settings {
+        loopback: Some(interface),
+        companion: companion::v4_mapped,
+        ..place.settings()
+    }
+}
+
+fn v4(names: &Names, which: usize) -> Ipv4Addr {
+    match names.names[which].ip {
+        IpAddr::V4(ip) => ip,
+        IpAddr::V6(ip) => panic!("{ip}"),
+    }
+}
+
+#[test]
+fn where_addresses_have_to_be_added_they_come_and_go_with_the_names() {
+    let place = Place::new("127.0.0.1 localhost\n");
+    let interface = Arc::new(Remembered::default());
+    let has = || interface.has.lock().unwrap().clone();
+    let mut ledger = Ledger::open(as_on_macos(&place, &interface)).unwrap();
+    let specs = ["a.local", "b.local"].map(NameSpec::new);
+    let names = ledger.assign(&specs).unwrap();
+    assert!(
+        names
+            .names
+            .iter()
+            .all(|name| name.resolves && name.note.is_none())
+    );
+    let (a, b) = (v4(&names, 0), v4(&names, 1));
+    assert_eq!(has(), BTreeSet::from([a, b]));
+    assert_eq!(place.content().matches("::ffff:127.77.").count(), 2);
+    // Another instance with one of the names: whoever leaves last takes the address away.
+    let mut other = Ledger::open(as_on_macos(&place, &interface)).unwrap();
+    other.assign(&specs[..1]).unwrap();
+    ledger.release(&["b.local".to_owned()]);
+    assert_eq!(has(), BTreeSet::from([a]));
+    ledger.close().unwrap();
+    assert_eq!(has(), BTreeSet::from([a]));
+    other.close().unwrap();
+    assert_eq!(has(), BTreeSet::new());
+    assert_eq!(place.content(), "127.0.0.1 localhost\n");
+}
+
+#[test]
+fn an_address_that_a_dead_instance_has_left_is_taken_away_and_a_foreign_one_stays() {
+    let place = Place::new("");
+    let interface = Arc::new(Remembered::default());
+    let mut ledger = Ledger::open(as_on_macos(&place, &interface)).unwrap();
+    let left = v4(&ledger.assign(&[NameSpec::new("a.local")]).unwrap(), 0);
+    // It dies: its lease says so.
+    let leases = LeaseFolder::at(place.folder.path().join("leases")).unwrap();
+    let mut lease = leases.living().unwrap().remove(0);
+    assert_eq!(lease.aliases, BTreeSet::from([left]));
+    lease.owner.started = 1;
+    leases.write(&lease).unwrap();
+    std::mem::forget(ledger);
+    let foreign = Ipv4Addr::new(127, 77, 9, 9);
+    interface.has.lock().unwrap().insert(foreign);
+    Ledger::open(as_on_macos(&place, &interface))
+        .unwrap()
+        .close()
+        .unwrap();
+    assert_eq!(*interface.has.lock().unwrap(), BTreeSet::from([foreign]));
+}
+
+#[test]
+fn an_address_that_cannot_be_added_is_told_beside_its_name() {
+    let place = Place::new("");
+    let interface = Arc::new(Remembered {
+        forbids: true,
+        ..Remembered::default()
+    });
+    let mut ledger = Ledger::open(as_on_macos(&place, &interface)).unwrap();
+    let names = ledger.assign(&[NameSpec::new("a.local")]).unwrap();
+    let note = names.names[0].note.as_ref().unwrap();
+    assert!(
+        note.contains("loopback interface") && note.contains("sudo"),
+        "{note}"
+    );
+}
+
+#[test]
+fn a_port_of_an_assigned_address_is_bound_and_its_holder_named() {
+    let place = Place::new("");
+    let mut ledger = place.open();
+    let ip = ledger.assign(&[NameSpec::new("a.local")]).unwrap().names[0].ip;
+    let holder = std::net::TcpListener::bind((ip, 0)).unwrap();
+    let port = holder.local_addr().unwrap().port();
+    let error = ledger.bind(&Bind { ip, port }).unwrap_err();
+    let pid = format!("pid {}", std::process::id());
+    assert!(error.to_string().contains(&pid), "{error}");
+    drop(holder);
+    ledger.bind(&Bind { ip, port }).unwrap();
+    let other = IpAddr::from([127, 0, 0, 1]);
+    let refused = ledger.bind(&Bind { ip: other, port });
+    assert!(matches!(refused, Err(Error::NotAssigned { .. })));
+    assert!(matches!(
+        ledger.bind(&Bind { ip, port: 0 }),
+        Err(Error::PortZero)
+    ));
 }

@@ -76,11 +76,12 @@ mod tests {
     use super::*;
     use crate::companion;
     use crate::plan::Assigned;
+    use std::collections::BTreeSet;
 
     fn within(content: &[u8], companion: Companion) -> String {
         let assigned = Assigned {
             ip: [127, 77, 0, 1].into(),
-            ports: Default::default(),
+            ports: BTreeSet::new(),
             note: None,
         };
         let table = Table::from([("api.local".parse().unwrap(), assigned)]);

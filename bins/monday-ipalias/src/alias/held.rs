@@ -68,6 +68,7 @@ impl Held {
     }
 
     /// Does it. What cannot be done is told; the rest is done.
+    #[must_use]
     pub fn make(&self, change: &Change) -> Vec<Trouble> {
         match &self.interface {
             Some(interface) => told(apply(&**interface, &self.mine, &change.remove)),

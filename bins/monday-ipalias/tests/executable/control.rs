@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 
 use crate::place::{Place, Running};
 
-struct Client(BufReader<UnixStream>);
+pub(crate) struct Client(BufReader<UnixStream>);
 
 impl Client {
-    fn connect(socket: &Path) -> Self {
+    pub(crate) fn connect(socket: &Path) -> Self {
         Self(BufReader::new(UnixStream::connect(socket).unwrap()))
     }
 
@@ -25,13 +25,13 @@ impl Client {
         serde_json::from_str(&line).unwrap()
     }
 
-    fn result(&mut self, method: &str, params: &Value) -> Value {
+    pub(crate) fn result(&mut self, method: &str, params: &Value) -> Value {
         let reply = self.ask(method, params);
         assert!(reply["error"].is_null(), "{reply}");
         reply["result"].clone()
     }
 
-    fn error(&mut self, method: &str, params: &Value) -> Value {
+    pub(crate) fn error(&mut self, method: &str, params: &Value) -> Value {
         let reply = self.ask(method, params);
         assert!(reply["result"].is_null(), "{reply}");
         reply["error"].clone()

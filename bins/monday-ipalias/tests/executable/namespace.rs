@@ -8,14 +8,18 @@ const INSIDE: &str = "MONDAY_TEST_INSIDE_NAMESPACE";
 /// Runs the test of that name again in a mount namespace of its own, and returns whether this is that run. Where no
 /// namespace can be made, the test is skipped, and says so.
 pub(crate) fn enter(test: &str) -> bool {
+    if nix::unistd::geteuid().is_root() {
+        enter_with(test, &["--mount", "--propagation", "private"])
+    } else {
+        enter_with(test, &["--user", "--map-root-user", "--mount"])
+    }
+}
+
+/// The same with namespaces of the test's choice.
+pub(crate) fn enter_with(test: &str, unshare: &[&str]) -> bool {
     if std::env::var_os(INSIDE).is_some() {
         return true;
     }
-    let unshare: &[&str] = if nix::unistd::geteuid().is_root() {
-        &["--mount", "--propagation", "private"]
-    } else {
-        &["--user", "--map-root-user", "--mount"]
-    };
     let possible = Command::new("unshare").args(unshare).arg("true").output();
     if !possible.is_ok_and(|output| output.status.success()) {
         eprintln!("SKIPPED {test}: no private mount namespace can be made here");
