@@ -53,6 +53,7 @@ pub(crate) struct Direction {
     bulk: bool,
     /// Large reads in a row, or, in a bulk transfer, small ones.
     streak: u8,
+    moved: bool,
 }
 
 /// What all directions of a kind use.
@@ -82,7 +83,13 @@ impl Direction {
             at_end: false,
             bulk: pipes.path() == CopyPath::Splice,
             streak: 0,
+            moved: false,
         }
+    }
+
+    /// Whether bytes were moved since this was asked last.
+    pub(crate) fn has_moved(&mut self) -> bool {
+        std::mem::take(&mut self.moved)
     }
 
     /// Moves bytes until there is nothing to do, or until it is others' turn.
@@ -118,7 +125,10 @@ impl Direction {
                 return Poll::Pending;
             }
             match self.read(source, sink, means) {
-                Ok(Read::Some(len)) => moved += len,
+                Ok(Read::Some(len)) => {
+                    moved += len;
+                    self.moved = true;
+                }
                 Ok(Read::Again) => {}
                 Ok(Read::End) => self.at_end = true,
                 Ok(Read::Nothing) => match source.poll_readable(cx) {

@@ -6,6 +6,7 @@
 //! | one side | the other side |
 //! |---|---|
 //! | ends its stream (half-close) | is told, and may go on sending as long as it likes |
+//! | has closed for good | gets all that was sent to it, then is closed |
 //! | resets the connection | is reset |
 //! | is gone while there are bytes for it | gets what was sent to it before, then is closed |
 
@@ -18,6 +19,7 @@ use std::task::{Context, Poll};
 use tokio_util::sync::CancellationToken;
 
 use crate::direction::{Direction, End, Means};
+use crate::half_closed::{Watch, settle};
 use crate::pipe_pool::PipePool;
 use crate::socket::Socket;
 
@@ -35,6 +37,8 @@ pub(crate) enum Side {
 pub(crate) enum Outcome {
     /// Both sides ended their streams.
     Finished,
+    /// A side has ended its stream and closed for good; the other one got everything.
+    Departed(Side),
     /// A side was gone before it had everything; the other was told as gently as it could be.
     Abandoned(io::Error),
     /// A side reset the connection, and so was the other.
@@ -48,16 +52,22 @@ pub(crate) enum Outcome {
     Cut,
 }
 
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Client => "client",
+            Self::Target => "target",
+        })
+    }
+}
+
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Finished => write!(f, "finished"),
+            Self::Departed(side) => write!(f, "closed by the {side}"),
             Self::Abandoned(error) => write!(f, "a side went away early: {error}"),
             Self::Reset { by, error } => {
-                let by = match by {
-                    Side::Client => "client",
-                    Side::Target => "target",
-                };
                 write!(f, "reset by the {by}: {error}")
             }
             Self::Cut => write!(f, "cut"),
@@ -87,7 +97,16 @@ pub(crate) async fn relay(
     let relayed = std::future::poll_fn(|cx| {
         up.poll(cx, &client, &target);
         down.poll(cx, &target, &client);
-        verdict(&mut up.end, &mut down.end).map_or(Poll::Pending, Poll::Ready)
+        if let Some(outcome) = verdict(&mut up.end, &mut down.end) {
+            return Poll::Ready(outcome);
+        }
+        if up.poll_source_gone(cx, &client, &mut down) {
+            return Poll::Ready(Outcome::Departed(Side::Client));
+        }
+        if down.poll_source_gone(cx, &target, &mut up) {
+            return Poll::Ready(Outcome::Departed(Side::Target));
+        }
+        Poll::Pending
     });
     let outcome = cut
         .run_until_cancelled(relayed)
@@ -96,10 +115,15 @@ pub(crate) async fn relay(
     match outcome {
         // Both have read the other's end, so closing is all that is left to do, and dropping does it.
         Outcome::Finished => {}
-        Outcome::Abandoned(_) => {
-            client.close();
-            target.close();
+        Outcome::Departed(Side::Client) => {
+            drop(client);
+            settle_unless(cut, [Some(target), None]).await;
         }
+        Outcome::Departed(Side::Target) => {
+            drop(target);
+            settle_unless(cut, [Some(client), None]).await;
+        }
+        Outcome::Abandoned(_) => settle_unless(cut, [Some(client), Some(target)]).await,
         Outcome::Reset {
             by: Side::Client, ..
         } => target.reset(),
@@ -114,11 +138,24 @@ pub(crate) async fn relay(
     outcome
 }
 
+/// Ends connections gently, unless they are to be cut meanwhile.
+async fn settle_unless(cut: &CancellationToken, sockets: [Option<Socket>; 2]) {
+    // Boxed, so that no connection carries it along until then.
+    let settling = Box::pin(async {
+        for socket in sockets.into_iter().flatten() {
+            settle(socket).await;
+        }
+    });
+    cut.run_until_cancelled(settling).await;
+}
+
 /// A direction, what it uses, and how it ended once it has.
 struct Half<'a> {
     direction: Direction,
     means: Means<'a>,
     end: Option<End>,
+    /// Watches the source once the direction is complete and the other one is not.
+    watch: Option<Box<Watch>>,
 }
 
 impl<'a> Half<'a> {
@@ -127,6 +164,7 @@ impl<'a> Half<'a> {
             direction: Direction::new(pipes),
             means: Means { pipes, relayed },
             end: None,
+            watch: None,
         }
     }
 
@@ -136,6 +174,18 @@ impl<'a> Half<'a> {
         {
             self.end = Some(end);
         }
+    }
+
+    /// Whether the source, having ended its stream, turns out to be gone; `back` is the direction that leads to it.
+    fn poll_source_gone(&mut self, cx: &mut Context<'_>, source: &Socket, back: &mut Self) -> bool {
+        if !matches!(self.end, Some(End::Complete)) || back.end.is_some() {
+            return false;
+        }
+        let watch = self
+            .watch
+            .get_or_insert_with(|| Box::new(Watch::of(source)));
+        let moved = back.direction.has_moved();
+        watch.poll_gone(cx, source, moved).is_ready()
     }
 }
 

@@ -1,18 +1,20 @@
 //! One end of a relayed connection: a non-blocking stream socket, seen as the relay needs it.
 
 use std::io;
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use socket2::SockRef;
+use nix::errno::Errno;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 use crate::platform::Pipe;
 use crate::scratch;
 
-/// How many full scratch buffers [`Socket::close`] throws away at most before it closes, so that a peer that never
+/// How many full scratch buffers [`Socket::discard`] throws away at most, so that a peer that never
 /// stops sending cannot keep it.
 const MOST_DISCARDED_READS: usize = 16;
 
@@ -86,19 +88,40 @@ impl Socket {
         }
     }
 
+    /// Our address and the peer's.
+    pub(crate) fn addresses(&self) -> io::Result<(SocketAddr, SocketAddr)> {
+        Ok((self.0.local_addr()?, self.0.peer_addr()?))
+    }
+
+    /// Has the kernel ask the peer's system, after so long without a packet and then again and again, whether it still
+    /// knows the connection; the connection is reset if it does not.
+    pub(crate) fn probe_peer(&self, after: Duration) {
+        let probes = TcpKeepalive::new().with_time(after).with_interval(after);
+        if let Err(error) = SockRef::from(&self.0).set_tcp_keepalive(&probes) {
+            tracing::debug!(%error, "a half-closed peer is not probed");
+        }
+    }
+
+    /// Throws away what has arrived. Returns whether more may come.
+    pub(crate) fn discard(&self) -> bool {
+        scratch::with(|buffer| {
+            for _ in 0..MOST_DISCARDED_READS {
+                match nix::unistd::read(&self.0, buffer) {
+                    Ok(0) => return false,
+                    Ok(_) | Err(Errno::EINTR) => {}
+                    Err(error) => return error == Errno::EAGAIN,
+                }
+            }
+            true
+        })
+    }
+
     /// Ends the connection so that what was written to it still arrives.
     ///
     /// The kernel resets a connection that is closed with unread bytes, and a reset overtakes what is on its way to
     /// the peer. Therefore they are read first.
     pub(crate) fn close(self) {
-        scratch::with(|buffer| {
-            for _ in 0..MOST_DISCARDED_READS {
-                match nix::unistd::read(&self.0, buffer) {
-                    Ok(0) | Err(_) => break,
-                    Ok(_) => {}
-                }
-            }
-        });
+        self.discard();
     }
 
     /// Runs a read or write, and takes one that did less than it was asked to as a sign that there is no more to do.

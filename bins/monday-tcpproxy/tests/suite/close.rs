@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
+use std::time::Duration;
 
 use monday_tcpproxy::CopyPath;
 
@@ -17,6 +18,10 @@ on_every_path!(
     what_a_target_sent_before_it_went_away_is_delivered,
     an_empty_connection_ends_cleanly,
     a_closed_route_resets_its_connections,
+    a_client_that_wrote_a_lot_and_closed_is_delivered_whole_and_leaves_nothing,
+    a_client_that_half_closes_may_wait_long_for_its_answer,
+    a_client_that_closes_after_a_half_close_is_missed,
+    a_target_that_closes_ends_a_connection_that_its_client_keeps,
 );
 
 fn a_client_that_half_closes_gets_its_answer(path: CopyPath) {
@@ -143,4 +148,67 @@ fn a_closed_route_resets_its_connections(path: CopyPath) {
         std::net::TcpListener::bind(address).is_ok(),
         "the port is free"
     );
+}
+
+/// The target keeps its end open.
+fn a_client_that_wrote_a_lot_and_closed_is_delivered_whole_and_leaves_nothing(path: CopyPath) {
+    const MEGABYTES: usize = 50;
+    let (server, target) = Server::start();
+    let (proxy, address) = Proxy::to(target, path);
+    let (mut client, mut peer) = server.connection(address);
+    let sent = noise(1 << 20);
+    let expected = sent.clone();
+    let writing = std::thread::spawn(move || {
+        for _ in 0..MEGABYTES {
+            client.write_all(&sent).unwrap();
+        }
+    });
+    let mut received = vec![0; 1 << 20];
+    for _ in 0..MEGABYTES {
+        peer.read_exact(&mut received).unwrap();
+        assert!(received == expected);
+    }
+    assert_eq!(peer.read(&mut [0]).unwrap(), 0);
+    writing.join().unwrap();
+    proxy.wait_for("the connection is gone", |route| route.active == 0);
+    assert_eq!(proxy.list()[0].bytes_up, (MEGABYTES << 20) as u64);
+}
+
+fn a_client_that_half_closes_may_wait_long_for_its_answer(path: CopyPath) {
+    let (server, target) = Server::start();
+    let (_proxy, address) = Proxy::to(target, path);
+    let (mut client, mut peer) = server.connection(address);
+    client.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(peer.read(&mut [0]).unwrap(), 0);
+    // Longer than it takes to be asked for the third time.
+    std::thread::sleep(Duration::from_millis(2500));
+    peer.write_all(b"at last").unwrap();
+    drop(peer);
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    assert_eq!(answer, "at last");
+}
+
+fn a_client_that_closes_after_a_half_close_is_missed(path: CopyPath) {
+    let (server, target) = Server::start();
+    let (proxy, address) = Proxy::to(target, path);
+    let (mut client, mut peer) = server.connection(address);
+    client.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(peer.read(&mut [0]).unwrap(), 0);
+    peer.write_all(b"still there").unwrap();
+    client.read_exact(&mut [0; 11]).unwrap();
+    drop(client);
+    proxy.wait_for("the connection is gone", |route| route.active == 0);
+}
+
+fn a_target_that_closes_ends_a_connection_that_its_client_keeps(path: CopyPath) {
+    let (server, target) = Server::start();
+    let (proxy, address) = Proxy::to(target, path);
+    let (mut client, mut peer) = server.connection(address);
+    peer.write_all(b"goodbye").unwrap();
+    drop(peer);
+    let mut said = String::new();
+    client.read_to_string(&mut said).unwrap();
+    assert_eq!(said, "goodbye");
+    proxy.wait_for("the connection is gone", |route| route.active == 0);
 }
