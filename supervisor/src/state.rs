@@ -35,6 +35,7 @@ enum Change {
     Ready,
     Stopping(String),
     Ask(oneshot::Sender<ProjectStatus>),
+    Settle(oneshot::Sender<()>),
 }
 
 impl State {
@@ -62,6 +63,14 @@ impl State {
         let (asked, answer) = oneshot::channel();
         self.change(Change::Ask(asked));
         answer.await.unwrap_or_default()
+    }
+
+    /// Waits until every change that was told before is applied and its event is published.
+    pub async fn settled(&self) {
+        let (asked, answer) = oneshot::channel();
+        self.change(Change::Settle(asked));
+        // The task lives as long as a handle does.
+        let _ = answer.await;
     }
 
     /// Whether host names lead to their addresses.
@@ -216,6 +225,11 @@ impl Keeper {
             }),
             Change::Ready => Some(Event::Ready(self.project.clone())),
             Change::Stopping(reason) => Some(Event::Stopping { reason }),
+            Change::Settle(asked) => {
+                // Whoever asked may have gone.
+                let _ = asked.send(());
+                None
+            }
             Change::Ask(asked) => {
                 // Whoever asked may have gone.
                 let _ = asked.send(self.project.clone());

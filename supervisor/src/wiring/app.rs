@@ -129,7 +129,11 @@ impl Guardian {
                 News::Event(Event::Output(output)) => {
                     self.state.output(&self.app.name, output).await;
                 }
-                News::Event(Event::State(run)) => self.changed(run),
+                News::Event(Event::State(run)) => {
+                    self.changed(run);
+                    // Output goes a shorter way: what comes behind this shall not be shown before it.
+                    self.state.settled().await;
+                }
                 News::Event(Event::Ready { .. }) => {}
                 News::Lagged(dropped) => self.state.notice(
                     Level::Warning,
