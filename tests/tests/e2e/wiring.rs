@@ -259,3 +259,25 @@ fn fifty_apps_start_and_stop() {
     assert!(world.survivors().is_empty(), "{:?}", world.survivors());
     assert_eq!(world.runtime_files(), Vec::<std::path::PathBuf>::new());
 }
+
+#[test]
+fn that_an_app_runs_is_told_before_its_first_line_is() {
+    let world = World::new();
+    let apps: Vec<String> = (0..20)
+        .map(|n| format!("{{name: app{n}, run: {{command: echo up; exec sleep 1000}}}}"))
+        .collect();
+    let yaml = format!("projects: [{{name: shop, local: [{}]}}]\n", apps.join(", "));
+    let (mut process, _) = start(&world, &yaml);
+    let mut running = Vec::new();
+    for _ in 0..40 {
+        let event = process.event_where("an app's state or line", |event| {
+            event["phase"] == "running" || event["event"] == "output"
+        });
+        if event["event"] == "output" {
+            assert!(running.contains(&event["app"]), "{event}");
+        } else {
+            running.push(event["name"].clone());
+        }
+    }
+    assert_eq!(running.len(), 20);
+}
