@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::platform::process_tree::{Identity, Process, Table, environment_has, kill_round};
 
-/// The variable that carries the mark.
+/// The variable that carries the mark, and after a colon each those of the guardians that the guardian itself runs
+/// under.
 pub const MARK_VARIABLE: &str = "MONDAY_RUN_MARK";
 
 /// How long killed processes may take to vanish.
@@ -76,6 +77,16 @@ impl Lease {
         }
     }
 
+    /// The same before the command is started: what carries the mark is named by it already.
+    #[must_use]
+    pub fn before_start(mark: &str) -> Self {
+        Self {
+            pid: 0,
+            started: 0,
+            ..Self::of(mark, 0)
+        }
+    }
+
     /// Writes the file, whole or not at all.
     ///
     /// # Errors
@@ -118,8 +129,9 @@ impl Lease {
             pid: self.pid,
             started: self.started,
         };
+        let carries = |marks: &str| marks.split(':').any(|mark| mark == self.mark);
         let ours = |process: &Process| {
-            process.id == command || environment_has(process.id, MARK_VARIABLE, &self.mark)
+            process.id == command || environment_has(process.id, MARK_VARIABLE, carries)
         };
         Ok(Table::read()?.living(ours))
     }
@@ -213,7 +225,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("api.lease");
         let mark = format!("one-{}", std::process::id());
-        let mut ours = marked(&mark);
+        // A guardian under a guardian: each has its mark on what the inner one started.
+        let mut ours = marked(&format!("inner:{mark}:outer"));
         let mut other = marked(&format!("another-{}", std::process::id()));
         // The command itself is long gone, and its number is somebody else's by now.
         let lease = Lease {

@@ -29,6 +29,8 @@ const ORPHANS_COME_TO_US: bool = cfg!(target_os = "linux");
 #[derive(Debug)]
 pub(crate) struct Children {
     own_pid: u32,
+    /// Children that we had from the beginning: they are not the command's.
+    inherited: Vec<u32>,
     /// The command, from its start until its end was noticed: as long as this holds, its number names it and its
     /// group and nothing else.
     leader: Option<u32>,
@@ -66,9 +68,19 @@ impl Children {
     /// # Errors
     /// What prctl(2) says.
     pub(crate) fn new() -> io::Result<Self> {
+        let own_pid = std::process::id();
+        // A shell that had jobs before it became us has left them to us.
+        let inherited = if nobody_to_wait_for() {
+            Vec::new()
+        } else {
+            let is_child = |process: &Process| process.parent == own_pid;
+            let children = Table::read()?.living(is_child);
+            children.iter().map(|process| process.id.pid).collect()
+        };
         platform::become_subreaper()?;
         Ok(Self {
-            own_pid: std::process::id(),
+            own_pid,
+            inherited,
             leader: None,
             group: None,
             group_asked: None,
@@ -139,6 +151,7 @@ impl Children {
                     if self.leader == Some(pid) {
                         self.leader = None;
                     }
+                    self.inherited.retain(|&inherited| inherited != pid);
                     ended.push(Ended { pid, exit });
                 }
                 Err(rustix::io::Errno::INTR) => {}
@@ -155,18 +168,24 @@ impl Children {
 
     /// Who is left of the command and of all that it ever started.
     pub(crate) fn left(&self) -> Left {
-        let alone = self.leader.is_none() && self.helpers.is_empty();
+        let others = self.helpers.len() + self.inherited.len();
+        let alone = self.leader.is_none() && others == 0;
         if ORPHANS_COME_TO_US && alone && nobody_to_wait_for() {
             return Left::default();
         }
         let groups: Vec<u32> = self.group.into_iter().collect();
-        let helpers: Vec<u32> = self.helpers.keys().copied().collect();
+        let except: Vec<u32> = self
+            .helpers
+            .keys()
+            .chain(&self.inherited)
+            .copied()
+            .collect();
         let family = Table::read().map(|table| {
             let mut family = table.family(Roots {
                 parents: &[self.own_pid],
                 // With orphans coming to us the group adds nobody, and its number may be somebody else's by now.
                 groups: if ORPHANS_COME_TO_US { &[] } else { &groups },
-                except: &helpers,
+                except: &except,
             });
             if self.group_only {
                 family.retain(|process| self.is_of_group(process));

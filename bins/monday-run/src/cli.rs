@@ -27,6 +27,8 @@ pub struct Cli {
     command: CommandArgs,
 
     /// Note in this file what runs, so that the next monday-run with it ends what survived if this one is killed
+    ///
+    /// With --control, that is done in a file beside the socket, with `.lease` instead of `.sock`.
     #[arg(long, value_name = "PATH")]
     lease: Option<PathBuf>,
 

@@ -9,19 +9,16 @@ use std::time::Duration;
 
 use monday_shared::lease::{Lease, MARK_VARIABLE};
 use monday_shared::platform::process_tree::Sent;
-use monday_shared::protocol::run::{Event, Probe, Readiness, Stream};
+use monday_shared::protocol::run::{Event, Readiness, Stream};
 use monday_shared::rpc::hub::Hub;
 use nix::sys::signal::Signal;
-use regex::bytes::Regex;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
-use tokio_util::sync::CancellationToken;
 
 use crate::children::{Children, Ended, Left};
 use crate::helper::{Helper, Helpers, Inside};
 use crate::log_file::Writer;
-use crate::notify::NotifySocket;
-use crate::output::{self, Sinks, Source, Tap};
+use crate::output::{self, Sinks, Source};
 use crate::probe::{self, Evidence};
 use crate::request::Refusal;
 use crate::spawn::{Output, SpawnError, Spawned, Surroundings};
@@ -150,8 +147,10 @@ impl Live {
     }
 
     fn surroundings(&self) -> Surroundings {
+        let above = std::env::var(MARK_VARIABLE).map(|marks| format!(":{marks}"));
+        let marks = format!("{}{}", self.mark, above.unwrap_or_default());
         Surroundings {
-            env: vec![(MARK_VARIABLE, self.mark.clone())],
+            env: vec![(MARK_VARIABLE, marks)],
         }
     }
 
@@ -181,13 +180,20 @@ impl Live {
         Ok(())
     }
 
-    fn write_lease(&self, pid: u32) {
+    fn write_lease(&self, lease: &Lease) {
         if let Some(path) = &self.lease
-            && let Err(error) = Lease::of(&self.mark, pid).write(path)
+            && let Err(error) = lease.write(path)
         {
             tracing::warn!(
                 "{error}; if monday-run is killed, nobody will know what it left behind"
             );
+        }
+    }
+
+    fn drop_lease(&self) {
+        if let Some(path) = &self.lease {
+            // A file that stays names nobody who is alive.
+            let _ = std::fs::remove_file(path);
         }
     }
 
@@ -221,9 +227,7 @@ impl Live {
         let task = tokio::spawn(async move {
             let ready = probe::until_ready(&spec, &readiness, &mut evidence).await;
             helpers.tell(Inside::Probed(generation, ready));
-            if let Some(notify) = evidence.notify {
-                notify.ignore().await;
-            }
+            evidence.ignore().await;
         });
         self.probing = Some(task.abort_handle());
     }
@@ -240,33 +244,14 @@ impl Processes for Live {
     fn spawn(&mut self, generation: u64, spec: &Arc<CheckedSpec>) -> Result<u32, SpawnError> {
         self.open_log(spec)?;
         let mut surroundings = self.surroundings();
-        let mut evidence = Evidence {
-            matched: CancellationToken::new(),
-            notify: None,
-            helpers: self.helpers.clone(),
-        };
-        let mut tap = None;
-        match spec.ready().map(|ready| &ready.probe) {
-            Some(Probe::Log(pattern)) => {
-                // It was read before, when the specification was checked.
-                let pattern = Regex::new(pattern).ok();
-                tap = pattern.map(|pattern| Tap::new(pattern, evidence.matched.clone()));
-            }
-            Some(Probe::Notify) => {
-                let socket =
-                    NotifySocket::bind(generation).map_err(|source| SpawnError::Notify {
-                        program: spec.program().to_owned(),
-                        source,
-                    })?;
-                let path = socket.path().to_string_lossy().into_owned();
-                surroundings.env.push(("NOTIFY_SOCKET", path));
-                evidence.notify = Some(socket);
-            }
-            _ => {}
-        }
-        let spawned = self.children.spawn(spec, &surroundings)?;
+        let (evidence, tap) = Evidence::prepare(spec, generation, self.helpers.clone())?;
+        surroundings.env.extend(evidence.variable());
+        self.write_lease(&Lease::before_start(&self.mark));
+        let spawned = self.children.spawn(spec, &surroundings).inspect_err(|_| {
+            self.drop_lease();
+        })?;
         let pid = spawned.pid;
-        self.write_lease(pid);
+        self.write_lease(&Lease::of(&self.mark, pid));
         self.sinks = Sinks {
             hub: self.hub.clone(),
             log: self.log.as_ref().map(Writer::log),
@@ -332,9 +317,8 @@ impl Processes for Live {
         self.stop_probing();
         self.end_stop_commands();
         self.switches.over.cancel();
-        if let (true, Some(path)) = (everybody, &self.lease) {
-            // Without the file, or with one of a process that is gone, nobody is ended by mistake.
-            let _ = std::fs::remove_file(path);
+        if everybody {
+            self.drop_lease();
         }
     }
 }

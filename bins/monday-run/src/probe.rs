@@ -4,29 +4,18 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use monday_shared::protocol::run::{Exit, Probe, Readiness};
-use tokio_util::sync::CancellationToken;
 
 use crate::helper::Helpers;
-use crate::notify::NotifySocket;
 use crate::spawn::Output;
 use crate::spec::CheckedSpec;
 
+mod evidence;
 pub(crate) mod http;
 mod schedule;
 pub(crate) mod tcp;
 
+pub(crate) use evidence::Evidence;
 use schedule::Schedule;
-
-/// What a probe looks at beside the network.
-#[derive(Debug)]
-pub(crate) struct Evidence {
-    /// Set when a line of output matched.
-    pub(crate) matched: CancellationToken,
-    /// Where the command says itself that it is ready.
-    pub(crate) notify: Option<NotifySocket>,
-    /// Runs programs beside the command.
-    pub(crate) helpers: Helpers,
-}
 
 /// Returns when the command is ready.
 ///

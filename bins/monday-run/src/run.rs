@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use crate::control::Control;
 use crate::error::RunError;
 use crate::guardian::Guardian;
-use crate::request::How;
+use crate::request::{How, Refusal};
 use crate::spec::CheckedSpec;
 use crate::text::Text;
 
@@ -37,7 +37,8 @@ pub struct Settings {
     pub name: Option<String>,
     /// What to run; nothing: wait until a client says so.
     pub spec: Option<CheckedSpec>,
-    /// The file that lets the next one end what we leave behind when we are killed.
+    /// The file that lets the next one end what we leave behind when we are killed; nothing: the control socket's path
+    /// with `.lease` instead of `.sock`, if there is one.
     pub lease: Option<PathBuf>,
     /// What every executable is told.
     pub life: LifeArgs,
@@ -56,6 +57,8 @@ pub async fn run(settings: Settings) -> Result<u8, RunError> {
     } = settings;
     let mut sidecar = Sidecar::begin(&life, false)?;
     let hub = Hub::new();
+    // The socket is ours, so whoever held the lease beside it is gone.
+    let lease = lease.or_else(|| Some(life.control.as_ref()?.with_extension("lease")));
     let guardian = Guardian::begin(hub.clone(), lease).map_err(|source| RunError::Io {
         what: "become the parent of orphans",
         source,
@@ -170,6 +173,14 @@ impl Run {
                 }) if self.ready_later => {
                     self.ready_later = false;
                     self.sidecar.announce();
+                }
+                Happened::State(State {
+                    phase: Phase::Failed,
+                    reason,
+                    ..
+                }) if self.only_printed => {
+                    self.guardian.end(How::default()).await?;
+                    return Err(Refusal::Spawn(reason.unwrap_or_default()).into());
                 }
                 // What a client stopped or could not restart, a client may start again.
                 Happened::State(_) => {}

@@ -91,15 +91,17 @@ impl Identity {
     }
 }
 
-/// Whether exactly this process was started with that variable in its environment. `false` where that cannot be known,
-/// as for processes of other users.
+/// Whether exactly this process was started with a variable of that name and such a value in its environment. `false`
+/// where that cannot be known, as for processes of other users.
 #[must_use]
-pub fn environment_has(id: Identity, name: &str, value: &str) -> bool {
-    let wanted = format!("{name}={value}");
+pub fn environment_has(id: Identity, name: &str, is_such: impl Fn(&str) -> bool) -> bool {
     let environment = system::environment(id.pid);
-    let has = environment
-        .split(|&byte| byte == 0)
-        .any(|variable| variable == wanted.as_bytes());
+    let has = environment.split(|&byte| byte == 0).any(|variable| {
+        std::str::from_utf8(variable)
+            .ok()
+            .and_then(|variable| variable.strip_prefix(name)?.strip_prefix('='))
+            .is_some_and(&is_such)
+    });
     // Looked at after: the number may have become another's between the picture and the reading.
     has && id.exists()
 }

@@ -112,3 +112,45 @@ fn wrong_flags_have_status_2() {
         assert!(!output.stderr.is_empty());
     }
 }
+
+#[test]
+fn what_we_had_as_children_before_is_not_the_command_s() {
+    let exe = env!("CARGO_BIN_EXE_monday-run");
+    // The shell becomes the executable, and its job stays a child of it.
+    let script = format!(
+        "sleep 1000 > /dev/null 2>&1 & echo $!; exec {exe} -- sh -c 'setsid sleep 1001 & echo up'"
+    );
+    let output = std::process::Command::new("sh")
+        .args(["-c", &script])
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let (job, rest) = text.split_once('\n').unwrap();
+    assert_eq!(rest, "up\n");
+    let job = nix::unistd::Pid::from_raw(job.parse().unwrap());
+    assert!(nix::sys::signal::kill(job, nix::sys::signal::Signal::SIGKILL).is_ok());
+}
+
+#[test]
+fn a_program_that_vanishes_between_two_starts_ends_us_when_it_is_given_up() {
+    let world = World::new();
+    let path = world.path("once");
+    std::fs::write(&path, "#!/bin/sh\nrm \"$0\"\nexit 3\n").unwrap();
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let output = world
+        .command(&[
+            "--restart=always",
+            "--restart-backoff=1ms",
+            "--max-restarts=2",
+            "--",
+            "./once",
+        ])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.contains("no such file") && said.contains("given up"),
+        "{said}"
+    );
+}
