@@ -11,6 +11,7 @@ use monday_shared::life::LifeArgs;
 use monday_shared::protocol::tcpproxy::RouteSpec;
 
 use crate::address::{Listen, Target};
+use crate::ctl::Ctl;
 use crate::pipe_pool::CopyPath;
 
 const EXAMPLES: &str = "\
@@ -27,7 +28,9 @@ Examples:
   monday-tcpproxy --output json 0=3000
       says as its first line which port it took: {\"event\":\"ready\",\"routes\":[{\"listen\":...}]}
   monday-tcpproxy --control /tmp/proxy.sock
-      takes its routes from the control socket: methods open, close, list and status";
+      takes its routes from the control socket: methods open, close, list, wait and status
+  monday-tcpproxy ctl /tmp/proxy.sock wait until=target timeout=10s
+      asks a running one, here until all targets accept; see monday-tcpproxy ctl --help";
 
 /// Listens on addresses and relays every connection to another address
 ///
@@ -38,7 +41,8 @@ Examples:
     version,
     after_help = EXAMPLES,
     override_usage = "monday-tcpproxy [OPTIONS] [NAME@]LISTEN=TARGET... [-- COMMAND...]\n       \
-                      monday-tcpproxy [OPTIONS] --control PATH"
+                      monday-tcpproxy [OPTIONS] --control PATH\n       \
+                      monday-tcpproxy ctl SOCKET METHOD [PARAMETER]..."
 )]
 pub struct Cli {
     /// The routes.
@@ -68,6 +72,33 @@ pub struct Cli {
     /// Run this with the addresses in its environment, and end with it
     #[arg(value_name = "COMMAND", last = true)]
     command: Vec<OsString>,
+}
+
+/// What this process was started for.
+#[derive(Clone, Debug)]
+pub enum Invocation {
+    /// To relay.
+    Relay(Cli),
+    /// To ask another one.
+    Ask(Ctl),
+}
+
+impl Invocation {
+    /// Reads the command line of this process; ends the process if it makes no sense.
+    #[must_use]
+    pub fn parse_or_exit() -> Self {
+        Self::try_read(std::env::args_os()).unwrap_or_else(|error| error.exit())
+    }
+
+    fn try_read(words: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let mut words: Vec<OsString> = words.into_iter().collect();
+        // No route looks like this word.
+        if words.get(1).is_some_and(|word| word == "ctl") {
+            words.remove(1);
+            return Ctl::try_parse_from(words).map(Self::Ask);
+        }
+        Cli::try_read(words).map(Self::Relay)
+    }
 }
 
 /// A route of the command line.
@@ -102,12 +133,6 @@ fn read_route(text: &str) -> Result<RouteArg, String> {
 }
 
 impl Cli {
-    /// Reads the command line of this process; ends the process if it makes no sense.
-    #[must_use]
-    pub fn parse_or_exit() -> Self {
-        Self::try_read(std::env::args_os()).unwrap_or_else(|error| error.exit())
-    }
-
     fn try_read(words: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         let cli = Self::try_parse_from(words)?;
         match name_clash(&cli.routes()) {

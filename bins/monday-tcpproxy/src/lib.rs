@@ -20,11 +20,13 @@
 //!
 //! Above that, a [`route`] is a wish and what came of it. [`table`] is the task that owns the routes; what it takes to
 //! open a batch of them, all or none, is decided by [`plan`] before anything is touched. [`service`] is the control
-//! protocol over its handle, [`run`](run::run) the life of the executable.
+//! protocol over its handle ([`wait`] its one long question), [`run`](run::run) the life of the executable, and [`ctl`]
+//! asks one that runs.
 
 pub mod address;
 pub mod cli;
 mod connection;
+pub mod ctl;
 mod dial;
 mod direction;
 pub mod error;
@@ -43,6 +45,7 @@ pub mod service;
 mod socket;
 mod stats;
 pub mod table;
+mod wait;
 pub mod workers;
 
 pub use pipe_pool::CopyPath;

@@ -2,10 +2,11 @@
 
 use monday_shared::protocol::error::RpcError;
 use monday_shared::protocol::tcpproxy::{
-    Close, Closed, List, Methods, Open, Routes, Status, StatusReply,
+    Close, Closed, List, Methods, Open, Routes, Status, StatusReply, Wait,
 };
 
 use crate::table::Table;
+use crate::wait::wait;
 
 /// What the control socket serves.
 #[derive(Clone, Debug)]
@@ -30,6 +31,10 @@ impl Methods for Control {
     async fn list(&self, _: List) -> Result<Routes, RpcError> {
         let routes = self.table.list().await?;
         Ok(Routes { routes })
+    }
+
+    async fn wait(&self, params: Wait) -> Result<Routes, RpcError> {
+        wait(&self.table, params).await
     }
 
     async fn status(&self, _: Status) -> Result<StatusReply, RpcError> {

@@ -93,6 +93,42 @@ pub struct Closed {
 #[serde(deny_unknown_fields)]
 pub struct List {}
 
+/// Waits until something holds for routes: for each of them at the same moment. Not so in time is an error of the kind
+/// `timeout`, which says what is missing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wait {
+    /// Which routes; none named: all that are open.
+    #[serde(default)]
+    pub ids: Vec<String>,
+    /// For what.
+    pub until: Until,
+    /// With [`Until::Connections`], how many. Default 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
+    /// For how long at most. Default 30 s; 0 only looks.
+    #[serde(default = "Wait::default_timeout")]
+    pub timeout: Span,
+}
+
+impl Wait {
+    const fn default_timeout() -> Span {
+        Span::from_secs(30)
+    }
+}
+
+/// What can be waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Until {
+    /// The target accepts a connection. It is connected to, past the route, and closed again.
+    Target,
+    /// The route has accepted so many connections since it was opened.
+    Connections,
+    /// No connection is open.
+    Idle,
+}
+
 /// How is everything?
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -142,6 +178,8 @@ methods! {
         close(Close) -> Closed;
         /// Lists the routes.
         list(List) -> Routes;
+        /// Waits until something holds.
+        wait(Wait) -> Routes;
         /// The routes and the whole.
         status(Status) -> StatusReply;
     }

@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Shutdown, SocketAddr};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::{Value, json};
 
@@ -81,4 +82,85 @@ fn errors_have_a_kind_for_programs() {
         kind(json!({"id": "b", "listen": listen, "target": "1"})),
         "conflict"
     );
+}
+
+fn ctl(folder: &Path, words: &[&str]) -> (Option<i32>, String) {
+    let ended = Command::new(env!("CARGO_BIN_EXE_monday-tcpproxy"))
+        .arg("ctl")
+        .arg(folder.join("control.sock"))
+        .args(words)
+        .output()
+        .unwrap();
+    let said = if ended.status.success() {
+        ended.stdout
+    } else {
+        ended.stderr
+    };
+    (ended.status.code(), String::from_utf8(said).unwrap())
+}
+
+#[test]
+fn a_script_opens_a_route_waits_for_its_target_and_its_connections_and_ends_everything() {
+    let (mut proxy, folder) = start();
+    let target = format!("target={}", echo_server());
+    let (status, opened) = ctl(
+        folder.path(),
+        &["open", "id=db", "listen=127.0.0.1:0", &target],
+    );
+    assert_eq!(status, Some(0), "{opened}");
+    let opened: Value = serde_json::from_str(&opened).unwrap();
+    assert_eq!(
+        ctl(folder.path(), &["wait", "until=target", "timeout=10s"]).0,
+        Some(0)
+    );
+
+    let waiting = {
+        let folder = folder.path().to_owned();
+        std::thread::spawn(move || ctl(&folder, &["wait", "until=connections", "count:=2"]))
+    };
+    let mut clients = [(); 2].map(|()| connect(address(&opened["routes"][0])));
+    clients.iter_mut().for_each(assert_echoes);
+    assert_eq!(waiting.join().unwrap().0, Some(0));
+
+    let (status, told) = ctl(folder.path(), &["wait", "until=idle", "timeout=0"]);
+    assert_eq!(status, Some(124));
+    assert!(
+        told.contains("route `db`: 2 connections are open"),
+        "{told}"
+    );
+    drop(clients);
+    assert_eq!(ctl(folder.path(), &["wait", "until=idle"]).0, Some(0));
+
+    assert_eq!(ctl(folder.path(), &["shutdown"]).0, Some(0));
+    assert_eq!(proxy.child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn waiting_in_vain_says_for_what_and_exits_with_124() {
+    let (_proxy, folder) = start();
+    let route = ["open", "id=db", "listen=127.0.0.1:0", "target=127.0.0.1:1"];
+    assert_eq!(ctl(folder.path(), &route).0, Some(0));
+    let (status, told) = ctl(folder.path(), &["wait", "until=target", "timeout=50ms"]);
+    assert_eq!(status, Some(124));
+    assert!(told.contains("waited 50ms in vain"), "{told}");
+    assert!(told.contains("cannot connect to 127.0.0.1:1"), "{told}");
+}
+
+#[test]
+fn a_question_that_makes_no_sense_exits_with_2_and_names_the_mistake() {
+    let (_proxy, folder) = start();
+    for (words, named) in [
+        (&["frobnicate"][..], "frobnicate"),
+        (&["wait", "until=dinner"], "dinner"),
+        (&["wait", "until=idle", "count:=2"], "`count`"),
+        (&["close", "ids=db"], "expected a sequence"),
+        (&["list", "all"], "NAME=TEXT"),
+    ] {
+        let (status, told) = ctl(folder.path(), words);
+        assert_eq!(status, Some(2), "{told}");
+        assert!(told.contains(named), "{told}");
+    }
+    let (status, told) = ctl(folder.path(), &["wait", "until=idle", "ids:=[\"ghost\"]"]);
+    assert_eq!(status, Some(1));
+    assert!(told.contains("`ghost`"), "{told}");
 }
