@@ -122,6 +122,7 @@ fn every_parameter_is_explained() {
         fields::<run::Signal>(),
         fields::<tcpproxy::RouteSpec>(),
         fields::<tcpproxy::Close>(),
+        fields::<tcpproxy::Wait>(),
         fields::<ipalias::NameSpec>(),
         fields::<ipalias::Release>(),
         fields::<supervisor::Restart>(),
