@@ -27,13 +27,20 @@ impl Span {
     }
 }
 
+/// The longest span: ten years. A clock that is asked for a later point in time may not have one.
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
 /// A text that is not a span of time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "`{text}` is not a span of time: write a number with a unit, as in `250ms`, `10s` or `1m 30s`"
-)]
-pub struct SpanError {
-    text: String,
+pub enum SpanError {
+    /// It is none.
+    #[error(
+        "`{0}` is not a span of time: write a number with a unit, as in `250ms`, `10s` or `1m 30s`"
+    )]
+    NoSpan(String),
+    /// It is too long.
+    #[error("`{0}` is too long: ten years are the most")]
+    TooLong(String),
 }
 
 impl FromStr for Span {
@@ -44,11 +51,11 @@ impl FromStr for Span {
         if text == "0" {
             return Ok(Self(Duration::ZERO));
         }
-        humantime::parse_duration(text)
-            .map(Self)
-            .map_err(|_| SpanError {
-                text: text.to_owned(),
-            })
+        match humantime::parse_duration(text) {
+            Ok(span) if span > LONGEST => Err(SpanError::TooLong(text.to_owned())),
+            Ok(span) => Ok(Self(span)),
+            Err(_) => Err(SpanError::NoSpan(text.to_owned())),
+        }
     }
 }
 
@@ -106,6 +113,7 @@ mod tests {
     fn a_number_without_a_unit_is_refused_unless_it_is_zero() {
         assert_eq!("0".parse::<Span>().unwrap(), Span::default());
         assert!("10".parse::<Span>().is_err());
+        assert!("584542046090years".parse::<Span>().is_err());
         assert!(serde_json::from_str::<Span>("10").is_err());
         assert_eq!(serde_json::from_str::<Span>("0").unwrap(), Span::default());
     }

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use monday_shared::duration::Span;
 use monday_shared::life::args::OutputFormat;
@@ -59,7 +60,8 @@ pub async fn run(args: RunArgs) -> Result<u8, Error> {
     if let Ok(ending) = &ended {
         state.stopping(reason(*ending));
     }
-    stop(&session, &mut life, &state).await;
+    let timeout = matches!(ended, Ok(Ending::ParentGone)).then_some(ORPHANED_GRACE);
+    stop(&session, &mut life, &state, timeout).await;
     life.finish().await;
     // Empty, unless a process that is not ours put something there.
     let _ = std::fs::remove_dir(&folder);
@@ -146,8 +148,17 @@ async fn live(
     };
     life.announce();
     state.ready();
-    life.until_end(CommandSpec::from_words(command, environment))
-        .await
+    // COMMAND is no stray: it has a place among our children for as long as it runs.
+    let mut place = None;
+    let spawn = |command| {
+        let (child, own) = session.nursery().spawn(command)?;
+        place = Some(own);
+        Ok(child)
+    };
+    let command = CommandSpec::from_words(command, environment);
+    let ended = life.until_end_with(command, spawn).await;
+    drop(place);
+    ended
 }
 
 fn reason(ending: Ending) -> String {
@@ -162,13 +173,23 @@ fn reason(ending: Ending) -> String {
 }
 
 /// Stops everything; a second request to end skips the waiting.
-async fn stop(session: &Session, life: &mut Life, state: &State) {
+async fn stop(session: &Session, life: &mut Life, state: &State, timeout: Option<Span>) {
     tokio::select! {
-        () = session.stop_apps(None) => {}
+        () = session.stop_apps(timeout) => {}
         _ = life.next_request() => {
             state.notice(Level::Warning, None, "not waiting any longer: all apps are killed".to_owned());
-            session.stop_apps(Some(Span::default())).await;
+            // A monday-run that does not even answer is killed with the session.
+            let killed = session.stop_apps(Some(Span::default()));
+            if tokio::time::timeout(KILL_PATIENCE, killed).await.is_err() {
+                tracing::warn!("not every app could be killed by request");
+            }
         }
     }
     session.end().await;
 }
+
+/// How long apps have when whoever started us is gone: as with every executable.
+const ORPHANED_GRACE: Span = Span::from_secs(1);
+
+/// How long killing all apps by request may take.
+const KILL_PATIENCE: Duration = Duration::from_secs(2);

@@ -45,6 +45,14 @@ fn reason(error: &io::Error) -> String {
     }
 }
 
+/// How a command is spawned where nobody has to know of it.
+///
+/// # Errors
+/// What fork(2) and exec(3) say.
+pub fn spawn(command: std::process::Command) -> io::Result<Child> {
+    Command::from(command).spawn()
+}
+
 /// The command while it runs.
 #[derive(Debug)]
 pub(super) struct Running {
@@ -52,11 +60,16 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Starts the command with our standard streams. If we are killed, it gets TERM.
+    /// Starts the command with our standard streams and the limits that we were started with. If we are killed, it gets
+    /// TERM. `spawn` makes the child.
     ///
     /// # Errors
     /// [`CommandError`] naming the program.
-    pub(super) fn start(spec: &CommandSpec, own_stdin: bool) -> Result<Self, CommandError> {
+    pub(super) fn start(
+        spec: &CommandSpec,
+        own_stdin: bool,
+        spawn: impl FnOnce(std::process::Command) -> io::Result<Child>,
+    ) -> Result<Self, CommandError> {
         let Some((program, arguments)) = spec.words.split_first() else {
             return Err(CommandError {
                 program: String::new(),
@@ -74,12 +87,11 @@ impl Running {
         }
         platform::unblock_signals(&mut command);
         platform::die_with_parent(&mut command, Signal::SIGTERM);
-        let child = Command::from(command)
-            .spawn()
-            .map_err(|source| CommandError {
-                program: program.to_string_lossy().into_owned(),
-                source,
-            })?;
+        platform::restore_open_files(&mut command);
+        let child = spawn(command).map_err(|source| CommandError {
+            program: program.to_string_lossy().into_owned(),
+            source,
+        })?;
         Ok(Self { child })
     }
 

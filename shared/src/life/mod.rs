@@ -41,6 +41,7 @@ where
     T: Future<Output = Result<u8, E>>,
     E: Failure,
 {
+    platform::note_open_files();
     log::start(args);
     let runtime = platform::block_signals().and_then(|()| {
         match threads {

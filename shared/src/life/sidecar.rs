@@ -6,11 +6,12 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use serde::Serialize;
+use tokio::process::Child;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{LifeArgs, OutputFormat};
-use super::command::{CommandError, CommandSpec, Running};
+use super::command::{self, CommandError, CommandSpec, Running};
 use super::exit::{Ending, Failure};
 use super::lifeline;
 use super::report::{Json, Reporter, Sink, Text};
@@ -184,9 +185,21 @@ impl Sidecar {
     /// # Errors
     /// [`LifeError::Command`] if COMMAND cannot be started.
     pub async fn until_end(&mut self, command: Option<CommandSpec>) -> Result<Ending, LifeError> {
+        self.until_end_with(command, command::spawn).await
+    }
+
+    /// The same for an executable that has to know of every child that it gets: `spawn` makes COMMAND's process.
+    ///
+    /// # Errors
+    /// As [`until_end`](Self::until_end).
+    pub async fn until_end_with(
+        &mut self,
+        command: Option<CommandSpec>,
+        spawn: impl FnOnce(std::process::Command) -> io::Result<Child>,
+    ) -> Result<Ending, LifeError> {
         match command {
             None => self.next_request().await,
-            Some(spec) => self.until_command_ends(&spec).await,
+            Some(spec) => self.until_command_ends(&spec, spawn).await,
         }
     }
 
@@ -224,8 +237,12 @@ impl Sidecar {
         request
     }
 
-    async fn until_command_ends(&mut self, spec: &CommandSpec) -> Result<Ending, LifeError> {
-        let mut running = Running::start(spec, !self.args.lifeline)?;
+    async fn until_command_ends(
+        &mut self,
+        spec: &CommandSpec,
+        spawn: impl FnOnce(std::process::Command) -> io::Result<Child>,
+    ) -> Result<Ending, LifeError> {
+        let mut running = Running::start(spec, !self.args.lifeline, spawn)?;
         let ended = |status: io::Result<ExitStatus>| {
             status.map(Ending::Command).map_err(|source| LifeError::Io {
                 what: "wait for COMMAND",

@@ -11,12 +11,12 @@ mod other;
 #[cfg(target_os = "linux")]
 pub use linux::{
     Acting, SignalSource, act_as, become_subreaper, block_signals, die_with_parent, holder_of_port,
-    unblock_signals,
+    note_open_files, restore_open_files, unblock_signals,
 };
 #[cfg(not(target_os = "linux"))]
 pub use other::{
     Acting, SignalSource, act_as, become_subreaper, block_signals, die_with_parent, holder_of_port,
-    unblock_signals,
+    note_open_files, restore_open_files, unblock_signals,
 };
 
 use nix::sys::signal::Signal;

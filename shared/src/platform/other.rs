@@ -71,6 +71,12 @@ pub fn become_subreaper() -> io::Result<()> {
     Ok(())
 }
 
+/// Nothing is raised here.
+pub fn note_open_files() {}
+
+/// Nothing was raised here.
+pub fn restore_open_files(_command: &mut Command) {}
+
 /// There is no such thing here; the lifeline does the work.
 pub fn die_with_parent(_command: &mut Command, _signal: Signal) {}
 

@@ -13,8 +13,9 @@ use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::sync::{mpsc, oneshot};
 
 use super::framing::{Frame, LineReader};
+use crate::protocol::MAX_LINE_BYTES;
 use crate::protocol::common::{Bulk, Subscribe, SubscribeReply};
-use crate::protocol::error::RpcError;
+use crate::protocol::error::{ErrorKind, RpcError};
 use crate::protocol::message::{Id, Outcome, Reply, Request, Version};
 use crate::protocol::method::Call;
 use crate::socket::{self, SocketError};
@@ -234,6 +235,17 @@ async fn send(
         let Ok(mut line) = serde_json::to_vec(&request) else {
             continue;
         };
+        if line.len() > MAX_LINE_BYTES {
+            // The server would skip it, and nobody would ever know which request that was.
+            let _ = reply.send(Err(RpcError::new(
+                ErrorKind::TooLarge,
+                format!(
+                    "the parameters of `{method}` make {} bytes, and {MAX_LINE_BYTES} are the most; make them smaller",
+                    line.len()
+                ),
+            )));
+            continue;
+        }
         line.push(b'\n');
         // Known before it is written, so that the reply never comes first.
         if sent.send((id, reply)).is_err() || stream.write_all(&line).await.is_err() {
@@ -261,8 +273,9 @@ async fn receive(
         let line = match lines.next().await {
             Ok(Frame::Line(line)) => line,
             Ok(Frame::TooLong) => {
-                tracing::warn!("an over-long line from the server was skipped");
-                continue;
+                // Whose reply it was cannot be known: whoever waits for one is told that the connection is lost.
+                tracing::warn!("the server sent a line that is longer than the protocol allows");
+                return;
             }
             Ok(Frame::Partial(_) | Frame::End) => return,
             Err(error) => {

@@ -122,6 +122,12 @@ impl Session {
         })
     }
 
+    /// Our children.
+    #[must_use]
+    pub fn nursery(&self) -> &Nursery {
+        &self.nursery
+    }
+
     /// The apps, by name.
     #[must_use]
     pub fn apps(&self) -> &Arc<Apps> {
@@ -249,7 +255,7 @@ impl Session {
             tcpproxy.end().await;
         }
         if let Some(ipalias) = &self.ipalias {
-            names::release(ipalias, &self.plan).await;
+            // Its names go with it.
             ipalias.end().await;
         }
         ending.join_all().await;

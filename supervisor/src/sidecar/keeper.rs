@@ -130,9 +130,13 @@ where
             method: C::METHOD,
         };
         loop {
-            let connected = match client.wait_for(Option::is_some).await {
-                Ok(client) => client.clone().ok_or_else(kept_no_more)?,
-                Err(_) => return Err(kept_no_more()),
+            // Nobody waits for a sidecar that is not started any more.
+            let connected = tokio::select! {
+                () = self.end.cancelled() => return Err(kept_no_more()),
+                connected = client.wait_for(Option::is_some) => match connected {
+                    Ok(client) => client.clone().ok_or_else(kept_no_more)?,
+                    Err(_) => return Err(kept_no_more()),
+                },
             };
             match connected.call(call).await {
                 Err(ClientError::Lost { .. }) if !self.end.is_cancelled() => {
@@ -142,6 +146,18 @@ where
                 }
                 other => return other,
             }
+        }
+    }
+
+    /// Asks the sidecar if it is there: one that is not has nothing going, and is told its wish when it comes.
+    ///
+    /// # Errors
+    /// What the sidecar replies, or that it died meanwhile.
+    pub async fn call_if_there<C: Call>(&self, call: &C) -> Result<Option<C::Reply>, ClientError> {
+        let client = self.client.borrow().clone();
+        match client {
+            Some(client) => client.call(call).await.map(Some),
+            None => Ok(None),
         }
     }
 
@@ -211,6 +227,7 @@ where
         };
         let mut process = match started {
             Ok(process) => process,
+            Err(_) if end.is_cancelled() => return None,
             Err(error) => return Some(error.to_string()),
         };
         self.show(process.pid());
@@ -284,7 +301,7 @@ where
         while let Some(line) = process.log.recv().await {
             self.surroundings
                 .state
-                .notice(Level::Warning, Some(self.launch.label()), line);
+                .notice(Level::Warning, Some(self.launch.label()), said(&line));
         }
         process.wait().await;
     }
@@ -313,4 +330,13 @@ where
             );
         }
     }
+}
+
+/// What a line of a sidecar's log says: its log is JSON, people read the message.
+#[must_use]
+pub fn said(line: &str) -> String {
+    let message = serde_json::from_str::<serde_json::Value>(line)
+        .ok()
+        .and_then(|value| value.get("message")?.as_str().map(str::to_owned));
+    message.unwrap_or_else(|| line.to_owned())
 }

@@ -1,6 +1,7 @@
 //! Our children: the sidecars, and the strays that a dead monday-run leaves to us because we are a subreaper.
 //!
-//! Every child that is not a sidecar is a stray, and a stray is ended with everything below it.
+//! Every child that was not started through here is a stray, and a stray is ended with everything below it. That
+//! includes what COMMAND leaves behind when it daemonises something: it ends with the project at the latest.
 
 use std::collections::HashSet;
 use std::io;
@@ -8,7 +9,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use monday_shared::platform::process_tree::{Process, Roots, Table, kill_round};
-use nix::sys::wait::waitpid;
+use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 
 /// Whose children are whose. Clones are the same nursery.
@@ -27,7 +28,7 @@ pub struct Place {
 }
 
 impl Nursery {
-    /// Starts a sidecar and enters it. Needs a runtime.
+    /// Starts a sidecar, or COMMAND, and enters it. Needs a runtime.
     ///
     /// # Errors
     /// What fork(2) and exec(3) say.
@@ -67,7 +68,14 @@ impl Nursery {
         let sidecars = self.sidecars.lock().unwrap_or_else(PoisonError::into_inner);
         let except: Vec<u32> = sidecars.iter().copied().collect();
         let own = std::process::id();
-        let strays = Table::read()?.family(Roots {
+        let table = Table::read()?;
+        // What has ended already, and was given to us by whoever died: nobody else waits for it.
+        for pid in table.ended_children(own, &except) {
+            if let Ok(pid) = i32::try_from(pid) {
+                let _ = waitpid(Pid::from_raw(pid), Some(WaitPidFlag::WNOHANG));
+            }
+        }
+        let strays = table.family(Roots {
             parents: &[own],
             groups: &[],
             except: &except,

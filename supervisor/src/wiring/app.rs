@@ -1,6 +1,6 @@
 //! Runs one app through a monday-run of its own.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use monday_shared::address_env::Variable;
 use monday_shared::duration::Span;
@@ -8,7 +8,7 @@ use monday_shared::protocol::error::{ErrorKind, RpcError};
 use monday_shared::protocol::run::{Event, Phase, Restart, Signal, Start, State as RunState, Stop};
 use monday_shared::protocol::supervisor::Level;
 use monday_shared::rpc::client::ClientError;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::progress::{Board, Progress};
 use super::run_spec;
@@ -22,8 +22,8 @@ pub struct Guardian {
     app: App,
     sidecar: Sidecar<Start>,
     state: State,
-    /// What monday-run was told first, to tell it again.
-    start: OnceLock<Start>,
+    /// What monday-run was told last, to tell it again.
+    start: watch::Sender<Option<Start>>,
     /// Who waits for the app is told here.
     board: Arc<Board>,
 }
@@ -36,50 +36,55 @@ impl Guardian {
             app,
             sidecar,
             state,
-            start: OnceLock::new(),
+            start: watch::Sender::new(None),
             board,
         }
-    }
-
-    /// The app's name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.app.name
     }
 
     /// Starts the app. What goes wrong is the app's state afterwards, not an error of the project.
     pub async fn start(&self, common: &[Variable]) {
         let start = match run_spec::of_app(&self.app, common) {
-            Ok(Some(spec)) => self.start.get_or_init(|| Start { spec }),
+            Ok(Some(spec)) => Start { spec },
             Ok(None) => return,
             Err(why) => return self.failed(why.to_string()),
         };
-        match self.sidecar.call(start).await {
+        self.start.send_replace(Some(start.clone()));
+        match self.sidecar.call(&start).await {
             Ok(_) => {}
-            // It says so as its state as well.
-            Err(ClientError::Refused(error)) if error.data.kind == ErrorKind::SpawnFailed => {}
-            Err(error) => self.failed(error.to_string()),
+            Err(error) => {
+                self.start.send_replace(None);
+                // What could not be started is told as its state as well.
+                let told = matches!(&error, ClientError::Refused(error) if error.data.kind == ErrorKind::SpawnFailed);
+                if !told {
+                    self.failed(error.to_string());
+                }
+            }
         }
     }
 
-    /// Starts the app again, and returns how it is then.
+    /// Starts the app again, with its `env_file` read anew, and returns how it is then.
     ///
     /// # Errors
-    /// What monday-run replies, or that the app was never started.
-    pub async fn restart(&self) -> Result<RunState, RpcError> {
-        let Some(start) = self.start.get() else {
-            return Err(RpcError::new(
-                ErrorKind::Busy,
-                format!("`{}` was not started yet", self.app.name),
-            ));
+    /// What monday-run replies, or that the `env_file` cannot be used any more: then the old process goes on.
+    pub async fn restart(&self, common: &[Variable]) -> Result<RunState, RpcError> {
+        let start = match run_spec::of_app(&self.app, common) {
+            Ok(Some(spec)) => Start { spec },
+            Ok(None) => return Ok(RunState::default()),
+            Err(why) => return Err(RpcError::new(ErrorKind::Conflict, why.to_string())),
         };
         self.state.app_restarted(&self.app.name);
-        let restarted = match self.sidecar.call(&Restart {}).await {
-            // A monday-run that came after the app's end knows nothing to start again.
-            Err(ClientError::Refused(error)) if error.data.kind == ErrorKind::NotFound => {
-                self.sidecar.call(start).await
+        let before = self.start.send_replace(Some(start.clone()));
+        let restarted = if before.as_ref() == Some(&start) {
+            match self.sidecar.call(&Restart {}).await {
+                // A monday-run that came after the app's end knows nothing to start again.
+                Err(ClientError::Refused(error)) if error.data.kind == ErrorKind::NotFound => {
+                    self.sidecar.call(&start).await
+                }
+                other => other,
             }
-            other => other,
+        } else {
+            // Another specification: the process from before is stopped first.
+            self.sidecar.call(&start).await
         };
         match restarted {
             Ok(state) => Ok(state),
@@ -91,7 +96,7 @@ impl Guardian {
     /// Whether the app was started at least once.
     #[must_use]
     pub fn was_started(&self) -> bool {
-        self.start.get().is_some()
+        self.start.borrow().is_some()
     }
 
     /// Sends the app a signal.
@@ -109,10 +114,11 @@ impl Guardian {
     /// Stops the app and every process of it; `timeout` instead of the app's own.
     pub async fn stop(&self, timeout: Option<Span>) {
         self.sidecar.wish(None);
-        if self.start.get().is_none() {
+        if !self.was_started() {
             return;
         }
-        if let Err(error) = self.sidecar.call(&Stop { timeout }).await {
+        // A monday-run that is not there has no processes left, and without a wish the next one starts none.
+        if let Err(error) = self.sidecar.call_if_there(&Stop { timeout }).await {
             tracing::debug!(app = self.app.name, %error, "the app could not be stopped by request");
         }
     }
@@ -143,6 +149,12 @@ impl Guardian {
                 News::Died => {
                     if self.sidecar.has_wish() {
                         self.state.app_restarted(&self.app.name);
+                        let dead = RunState {
+                            phase: Phase::Waiting,
+                            reason: Some("its monday-run died".to_owned()),
+                            ..RunState::default()
+                        };
+                        self.state.app(&self.app.name, dead);
                     }
                 }
             }
@@ -152,7 +164,7 @@ impl Guardian {
     fn changed(&self, run: RunState) {
         // A monday-run that dies is told to start the app again if it ran, and only then: the wish follows the state.
         self.sidecar.wish(match run.phase {
-            Phase::Running | Phase::Waiting => self.start.get().cloned(),
+            Phase::Running | Phase::Waiting => self.start.borrow().clone(),
             _ => None,
         });
         let progress = Progress::of(&run);

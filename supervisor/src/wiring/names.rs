@@ -1,9 +1,7 @@
 //! Gives the project's host names their addresses, through monday-ipalias.
 
 use monday_shared::protocol::error::ErrorKind;
-use monday_shared::protocol::ipalias::{
-    Assign, Event, HostsStatus, NameSpec, NameStatus, Names, Release,
-};
+use monday_shared::protocol::ipalias::{Assign, Event, HostsStatus, NameSpec, NameStatus, Names};
 use monday_shared::protocol::supervisor::Level;
 use monday_shared::rpc::client::ClientError;
 use tokio::sync::mpsc;
@@ -111,15 +109,6 @@ fn pinned(plan: &Plan, name: &NameStatus) -> NameSpec {
         name: name.name.clone(),
         ports: ports.unwrap_or_default(),
         ip: Some(name.ip),
-    }
-}
-
-/// Takes all names back.
-pub async fn release(ipalias: &Ipalias, plan: &Plan) {
-    ipalias.wish(None);
-    let names = plan.hostnames.iter().map(|h| h.name.clone()).collect();
-    if let Err(error) = ipalias.call(&Release { names }).await {
-        tracing::debug!(%error, "the names could not be released; the end of monday-ipalias does it");
     }
 }
 

@@ -87,6 +87,7 @@ impl AppHandle {
             parts: Arc::new(parts),
             surroundings: None,
             prepared: false,
+            stopped: false,
             work: None,
             filter: ChangeFilter::default(),
             again: false,
@@ -164,6 +165,8 @@ struct Pipeline {
     surroundings: Option<Arc<Surroundings>>,
     /// Everything that comes before `build` is done.
     prepared: bool,
+    /// It was told to stop: nothing is begun any more.
+    stopped: bool,
     work: Option<Work>,
     filter: ChangeFilter,
     /// Once the build under way is done, it is done again.
@@ -230,19 +233,22 @@ impl Pipeline {
                 self.begin(Kind::Prepare);
             }
             // What is not prepared has not been built: its build will see the change.
-            Order::Changed(changed) if self.prepared => self.changed(&changed).await,
-            Order::Changed(_) => {}
-            Order::Restart(reply) => {
-                self.filter.reset();
-                // Whoever asked may have gone.
-                let _ = reply.send(self.parts.restart().await);
+            Order::Changed(changed) if self.prepared && !self.stopped => {
+                self.changed(&changed).await;
             }
+            Order::Changed(_) => {}
+            Order::Restart(reply) => self.restart(reply),
             Order::Stop(timeout, done) => {
                 self.prepared = false;
-                self.cancel().await;
+                self.stopped = true;
+                let work = self.work.take();
                 let parts = Arc::clone(&self.parts);
                 // Not awaited here: a second stop with less patience must get through.
                 tokio::spawn(async move {
+                    if let Some(work) = work {
+                        work.cancel.cancel();
+                        work.done.await;
+                    }
                     if let Some(guardian) = &parts.guardian {
                         guardian.stop(timeout).await;
                     }
@@ -250,6 +256,37 @@ impl Pipeline {
                 });
             }
         }
+    }
+
+    /// A person asks: what went wrong before is forgiven, and what never came up begins again.
+    fn restart(&mut self, reply: oneshot::Sender<Result<RunState, RpcError>>) {
+        self.filter.reset();
+        let refusal = match (&self.surroundings, &self.parts.guardian) {
+            _ if self.stopped => Some((ErrorKind::ShuttingDown, "is being stopped")),
+            (None, _) => Some((ErrorKind::Busy, "was not started yet")),
+            (_, None) => Some((ErrorKind::Conflict, "has no `run` to start again")),
+            _ => None,
+        };
+        if let Some((kind, why)) = refusal {
+            let message = format!("`{}` {why}", self.parts.app.name);
+            // Whoever asked may have gone.
+            let _ = reply.send(Err(RpcError::new(kind, message)));
+            return;
+        }
+        if !self.prepared {
+            if self.work.is_none() {
+                self.begin(Kind::Prepare);
+            }
+            let _ = reply.send(Ok(RunState::default()));
+            return;
+        }
+        let (parts, surroundings) = (Arc::clone(&self.parts), self.surroundings.clone());
+        // Not awaited here: it takes as long as the app takes to stop, and a stop must get through meanwhile.
+        tokio::spawn(async move {
+            if let (Some(guardian), Some(surroundings)) = (&parts.guardian, surroundings) {
+                let _ = reply.send(guardian.restart(&surroundings.environment).await);
+            }
+        });
     }
 
     fn begin(&mut self, kind: Kind) {
@@ -325,20 +362,27 @@ impl Parts {
             });
             return Ok(());
         };
-        if !guardian.was_started() {
-            guardian.start(&surroundings.environment).await;
-            return Ok(());
-        }
+        let environment = &surroundings.environment;
         let signal = self
             .app
             .watch
             .as_ref()
             .and_then(|watch| watch.signal.clone());
-        let told = match signal {
-            Some(signal) => guardian.signal(signal).await,
-            None => guardian.restart().await.map(|_| ()),
+        let begun = async {
+            match signal {
+                _ if !guardian.was_started() => {
+                    guardian.start(environment).await;
+                    Ok(())
+                }
+                Some(signal) => guardian.signal(signal).await,
+                None => guardian.restart(environment).await.map(|_| ()),
+            }
         };
-        told.map_err(|error| StepError::Failed(error.to_string()))
+        // A monday-run that cannot be started must not keep a stop waiting.
+        tokio::select! {
+            begun = begun => begun.map_err(|error| StepError::Failed(error.to_string())),
+            () = cancel.cancelled() => Err(StepError::Cancelled),
+        }
     }
 
     /// Says how a piece of work ended, unless it ended well.
@@ -362,16 +406,6 @@ impl Parts {
                 reason: Some(why.clone()),
                 ..RunState::default()
             });
-        }
-    }
-
-    async fn restart(&self) -> Result<RunState, RpcError> {
-        match &self.guardian {
-            Some(guardian) => guardian.restart().await,
-            None => Err(RpcError::new(
-                ErrorKind::Conflict,
-                format!("`{}` has no `run` to start again", self.app.name),
-            )),
         }
     }
 

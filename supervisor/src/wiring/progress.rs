@@ -97,7 +97,14 @@ impl Board {
     /// Something came further.
     pub fn set(&self, name: &str, progress: Progress) {
         if let Some(known) = self.0.get(name) {
-            known.send_replace(progress);
+            known.send_modify(|known| {
+                // What was started once was started, however short it lived.
+                let started = known.started || progress.started;
+                *known = Progress {
+                    started,
+                    ..progress
+                };
+            });
         }
     }
 

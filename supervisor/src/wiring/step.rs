@@ -9,6 +9,7 @@ use monday_shared::rpc::client::{Client, Events, Received};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::sidecar::keeper::said;
 use crate::sidecar::launch::Launch;
 use crate::sidecar::nursery::Nursery;
 use crate::state::State;
@@ -56,6 +57,10 @@ impl Steps {
             () = cancel.cancelled() => Err(StepError::Cancelled),
         };
         process.end(END_GRACE).await;
+        if ended.is_err() {
+            // A monday-run that was killed leaves its step's processes to us.
+            self.nursery.end_strays().await;
+        }
         ended
     }
 
@@ -82,7 +87,7 @@ impl Steps {
         let (state, label) = (self.state.clone(), label.to_owned());
         tokio::spawn(async move {
             while let Some(line) = log.recv().await {
-                state.notice(Level::Warning, Some(label.clone()), line);
+                state.notice(Level::Warning, Some(label.clone()), said(&line));
             }
         });
     }
