@@ -16,6 +16,7 @@ pub mod config;
 pub mod control;
 pub mod diagnostic;
 pub mod error;
+pub mod escalate;
 pub mod files;
 pub mod plan;
 pub mod run;
