@@ -26,15 +26,18 @@ pub(crate) fn take_stand(user: Identity) -> io::Result<()> {
     Ok(())
 }
 
-/// Keeps these rights and drops all others. Without a command to run, they cannot be regained by executing anything
-/// either.
+/// Keeps these rights and drops all others; they cannot be regained by executing anything either.
+///
+/// With a command to run nothing is dropped: root's command would get all rights back at its exec(3), and with that
+/// change of rights the kernel would forget that it is to die with us (`PR_SET_PDEATHSIG`, prctl(2)).
 pub(crate) fn confine(rights: Rights, runs_command: bool) -> io::Result<()> {
-    let keep = set_of(rights);
-    if !runs_command {
-        drop_from_bounding_set(keep)?;
-        clear_ambient_capability_set()?;
-        set_no_new_privs(true)?;
+    if runs_command {
+        return Ok(());
     }
+    let keep = set_of(rights);
+    drop_from_bounding_set(keep)?;
+    clear_ambient_capability_set()?;
+    set_no_new_privs(true)?;
     keep_only(keep)
 }
 
