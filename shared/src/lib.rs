@@ -10,7 +10,7 @@
 //! - [`lease`]: what lets the next one end the processes that survived a guardian;
 //! - [`identity`]: what root does for a user, it does as that user; [`handover`]: how it hands over a port below 1024;
 //! - small pieces that would otherwise be written several times: [`address_env`], [`backoff`], [`duration`], [`holder`],
-//!   [`name_colour`].
+//!   [`lines`], [`name_colour`].
 //!
 //! `shared` knows no other crate of the workspace. The wire format is documented in `shared/PROTOCOL.md`.
 
@@ -22,6 +22,7 @@ pub mod holder;
 pub mod identity;
 pub mod lease;
 pub mod life;
+pub mod lines;
 pub mod name_colour;
 pub mod platform;
 pub mod protocol;

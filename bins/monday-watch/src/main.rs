@@ -1,3 +1,17 @@
 //! The executable: see the library for what it does.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use monday_shared::life::{self, Threads};
+use monday_watch::cli::Cli;
+use monday_watch::run::run;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let life = cli.life().clone();
+    // One thread: it starts COMMAND, and on Linux COMMAND dies with the thread that started it.
+    life::run("monday-watch", &life, Threads::One, || async {
+        run(cli.settings()?).await
+    })
+}

@@ -12,7 +12,7 @@ use crate::root::{Eyes, Root};
 
 /// The paths of an event have so many bytes together at most, so that its line keeps well below the limit of a message
 /// even if every byte has to be escaped.
-const NAMED_BYTES: usize = 128 * 1024;
+const NAMED_BYTES: usize = 64 * 1024;
 
 /// One watch.
 #[derive(Debug)]
