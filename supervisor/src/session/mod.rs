@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use crate::config::Project;
 use crate::config::project::{Condition, Dependency};
 use crate::error::Error;
+use crate::escalate::CALLER_VARIABLES;
 use crate::files::Data;
 use crate::plan::{App, Plan};
 use crate::sidecar::nursery::Nursery;
@@ -66,6 +67,8 @@ impl Session {
         } else {
             let mut launch = starter.launch(ipalias::NAME, None)?;
             launch.args = vec!["--hosts-file".into(), hosts_file.into()];
+            // It serves us, not whoever opened the root shell that we may have been started from.
+            launch.hidden = &CALLER_VARIABLES;
             let (sidecar, news) = starter.keep(launch, Bulk::Skip);
             tokio::spawn(names::watch(news, state.clone()));
             Some(sidecar)

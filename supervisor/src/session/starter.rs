@@ -49,6 +49,7 @@ impl Starter {
             socket: self.folder.join(format!("{socket}.sock")),
             app,
             args: Vec::new(),
+            hidden: &[],
         })
     }
 

@@ -37,6 +37,8 @@ pub struct Launch {
     pub socket: PathBuf,
     /// Arguments besides the common ones.
     pub args: Vec<OsString>,
+    /// Variables of our environment that are not for it.
+    pub hidden: &'static [&'static str],
 }
 
 /// A sidecar that could not be started.
@@ -114,6 +116,9 @@ impl Launch {
             .env_remove("NOTIFY_SOCKET")
             // The terminal's Ctrl-C is for us: we stop the sidecars in order.
             .process_group(0);
+        for variable in self.hidden {
+            command.env_remove(variable);
+        }
         let (mut child, place) = nursery
             .spawn(command)
             .map_err(|source| LaunchError::Spawn {
