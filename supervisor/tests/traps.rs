@@ -3,6 +3,8 @@
 //!
 //! `MONDAY_BLESS=1 cargo test -p monday-supervisor --test traps` writes what they answer now; read the difference.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -156,6 +158,8 @@ traps! {
     apps_that_wait_for_each_other_are_an_error: "circle",
     paths_are_expanded: "paths",
     paths_that_cannot_be_expanded_are_errors: "wrong-paths",
+    a_team_s_folder_of_split_files_is_read: "team",
+    templates_that_are_none_are_warned_of: "templates",
     words_of_other_tools_are_answered_with_ours: "words-of-other-tools",
 }
 

@@ -280,6 +280,7 @@ fn file(file: &File, place: &Place, checker: &mut Checker) -> Option<FileSpec> {
                 );
             }
             let content = file.content.as_ref()?.0.clone();
+            warn_of_template(&content, &place.key("content"), checker);
             Some(FileSpec::Content { to: to?, content })
         }
         FileType::Copy => {
@@ -294,6 +295,18 @@ fn file(file: &File, place: &Place, checker: &mut Checker) -> Option<FileSpec> {
             let from = file.from.as_ref()?.0.clone().into();
             Some(FileSpec::Copy { from, to: to? })
         }
+    }
+}
+
+/// Warns of a template that is none. It is an error only when the file is written, and then of that app alone.
+fn warn_of_template(content: &str, place: &Place, checker: &mut Checker) {
+    if let Err(error) = gotmpl::Template::new("content").parse(content) {
+        let message = format!("this is no template of Go: {error}");
+        let problem = place.point(
+            Diagnostic::warning("template", message),
+            "the app will not start",
+        );
+        checker.note(problem.help("write `{{ \"{{\" }}` for two braces that are no template"));
     }
 }
 

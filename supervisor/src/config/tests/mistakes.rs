@@ -419,6 +419,10 @@ fn smaller_doubts_are_warnings() {
             "build: {type: docker, commands: [x]}",
             "builds of type `docker` do not exist",
         ),
+        (
+            "files: [{to: /x, content: '{{ range }'}]",
+            "this is no template of Go",
+        ),
         ("watch: true", "there is nothing to watch"),
         ("run: {}", "`run` has no command"),
         ("path: $NOT_SET/x", "the variable NOT_SET is not set"),
