@@ -52,7 +52,9 @@ async fn a_folder_that_is_moved_away_is_not_watched_any_more_and_one_that_is_mov
 
 #[tokio::test]
 async fn a_tree_that_is_removed_is_told_file_by_file() {
-    let mut world = World::with(&["a/b/c/1", "a/b/2", "other"]).await;
+    let mut world = World::patient()
+        .watching(&["a/b/c/1", "a/b/2", "other"])
+        .await;
     fs::remove_dir_all(world.path("a")).unwrap();
     let names = world.names().await;
     assert_eq!(names, set(&["a", "a/b", "a/b/c", "a/b/c/1", "a/b/2"]));

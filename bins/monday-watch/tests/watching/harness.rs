@@ -18,12 +18,12 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// The id of the watch that most tests have.
 pub(crate) const ID: &str = "w";
 
-/// The debounce of most tests: long enough that a test that is kept from running in the midst of a save does not see
-/// two batches.
-const DEBOUNCE: Span = Span::from_millis(250);
+/// The debounce of tests whose changes are one step each.
+const DEBOUNCE: Span = Span::from_millis(100);
 
-/// That of tests whose changes have several steps.
-const LONG_DEBOUNCE: Span = Span::from_millis(1000);
+/// That of tests whose changes have several steps: long enough that a test that is kept from running between two of
+/// them does not see two batches.
+const LONG_DEBOUNCE: Span = Span::from_millis(700);
 
 /// A tree and a watcher.
 pub(crate) struct World {
@@ -37,6 +37,14 @@ impl World {
     /// An empty tree, and nothing watched yet.
     pub(crate) fn new() -> Self {
         Self::in_dir(tempfile::tempdir().unwrap())
+    }
+
+    /// The same for changes that have several steps and are one batch.
+    pub(crate) fn patient() -> Self {
+        Self {
+            debounce: LONG_DEBOUNCE,
+            ..Self::new()
+        }
     }
 
     /// The same in memory, where there is such a place: for very many files.
@@ -60,20 +68,16 @@ impl World {
 
     /// A tree with these files, and the whole of it watched.
     pub(crate) async fn with(files: &[&str]) -> Self {
-        let world = Self::new();
-        for file in files {
-            world.write(file, "first");
-        }
-        world.watch(&["."]).await;
-        world
+        Self::new().watching(files).await
     }
 
-    /// The same for changes that have several steps and are one batch.
-    pub(crate) async fn patient_with(files: &[&str]) -> Self {
-        let mut world = Self::with(files).await;
-        world.debounce = LONG_DEBOUNCE;
-        world.watch(&["."]).await;
-        world
+    /// These files are there, and the whole tree is watched.
+    pub(crate) async fn watching(self, files: &[&str]) -> Self {
+        for file in files {
+            self.write(file, "first");
+        }
+        self.watch(&["."]).await;
+        self
     }
 
     /// A path in the tree, without links.

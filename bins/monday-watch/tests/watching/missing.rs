@@ -31,7 +31,7 @@ fn is_missing(event: &Event) -> bool {
 
 #[tokio::test]
 async fn a_folder_that_does_not_exist_is_waited_for_and_all_that_is_in_it_is_told() {
-    let mut world = World::new();
+    let mut world = World::patient();
     let status = world.watch(&["a/b/c"]).await;
     assert_eq!((status.missing.len(), status.folders), (1, 0));
     world.write("a/b/c/d/file", "1");
@@ -46,7 +46,7 @@ async fn a_folder_that_does_not_exist_is_waited_for_and_all_that_is_in_it_is_tol
 
 #[tokio::test]
 async fn what_is_made_beside_a_missing_path_is_not_told() {
-    let mut world = World::new();
+    let mut world = World::patient();
     world.watch(&["a/b/c"]).await;
     world.write("a/x", "1");
     world.write("a/b/x", "1");
@@ -57,7 +57,7 @@ async fn what_is_made_beside_a_missing_path_is_not_told() {
 
 #[tokio::test]
 async fn a_folder_that_vanishes_and_returns_is_told_each_time_and_watched_again() {
-    let mut world = World::new();
+    let mut world = World::patient();
     world.write("p/a/file", "1");
     world.watch(&["p"]).await;
     for round in 0..4 {
@@ -77,7 +77,7 @@ async fn a_folder_that_vanishes_and_returns_is_told_each_time_and_watched_again(
 
 #[tokio::test]
 async fn a_folder_that_is_replaced_at_once_is_never_missing_and_its_files_are_told() {
-    let mut world = World::new();
+    let mut world = World::patient();
     world.write("p/old", "1");
     world.watch(&["p"]).await;
     for _ in 0..10 {
@@ -94,7 +94,7 @@ async fn a_folder_that_is_replaced_at_once_is_never_missing_and_its_files_are_to
 
 #[tokio::test]
 async fn a_folder_in_which_somebody_still_works_is_seen_to_vanish() {
-    let mut world = World::new();
+    let mut world = World::patient();
     world.write("p/file", "1");
     world.watch(&["p"]).await;
     let mut inside = std::process::Command::new("sleep")
@@ -113,7 +113,7 @@ async fn a_folder_in_which_somebody_still_works_is_seen_to_vanish() {
 
 #[tokio::test]
 async fn a_folder_above_the_path_that_is_exchanged_for_another_one_is_noticed() {
-    let mut world = World::new();
+    let mut world = World::patient();
     world.write("top/mid/p/file", "1");
     world.write("other/mid/p/file", "1");
     world.watch(&["top/mid/p"]).await;
@@ -131,7 +131,7 @@ async fn a_folder_above_the_path_that_is_exchanged_for_another_one_is_noticed() 
 
 #[tokio::test]
 async fn a_single_file_that_vanishes_and_returns_is_told_each_time() {
-    let mut world = World::new();
+    let mut world = World::patient();
     world.write("file", "1");
     world.watch(&["file"]).await;
     for _ in 0..3 {
@@ -147,7 +147,7 @@ async fn a_single_file_that_vanishes_and_returns_is_told_each_time() {
 
 #[tokio::test]
 async fn a_file_may_become_a_folder_and_the_other_way_round() {
-    let mut world = World::new();
+    let mut world = World::patient();
     world.write("p", "1");
     world.watch(&["p"]).await;
     fs::remove_file(world.path("p")).unwrap();
@@ -162,7 +162,7 @@ async fn a_file_may_become_a_folder_and_the_other_way_round() {
 
 #[tokio::test]
 async fn a_polled_path_vanishes_and_returns_as_well() {
-    let mut world = World::new();
+    let mut world = World::patient();
     world.write("p/file", "1");
     let mut spec = world.spec(&["p"]);
     spec.poll = true;

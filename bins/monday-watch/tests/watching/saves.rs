@@ -8,7 +8,7 @@ use crate::harness::{World, set};
 
 #[tokio::test]
 async fn a_write_is_told_with_its_path() {
-    let mut world = World::patient_with(&["src/a.rs"]).await;
+    let mut world = World::patient().watching(&["src/a.rs"]).await;
     fs::write(world.path("src/a.rs"), "second").unwrap();
     assert_eq!(world.names().await, set(&["src/a.rs"]));
     world.expect_only("src/b.rs").await;
@@ -16,7 +16,7 @@ async fn a_write_is_told_with_its_path() {
 
 #[tokio::test]
 async fn an_editor_that_renames_a_new_file_over_the_old_one_is_one_change_each_time() {
-    let mut world = World::patient_with(&["a.rs"]).await;
+    let mut world = World::patient().watching(&["a.rs"]).await;
     for round in 0..3 {
         fs::write(world.path(".a.rs.tmp"), format!("round {round}")).unwrap();
         fs::rename(world.path(".a.rs.tmp"), world.path("a.rs")).unwrap();
@@ -27,7 +27,7 @@ async fn an_editor_that_renames_a_new_file_over_the_old_one_is_one_change_each_t
 #[tokio::test]
 async fn an_editor_that_renames_the_old_file_away_and_removes_it_is_one_change() {
     // As vim does: a test file, a backup of the old one, the new one, and the backup is removed.
-    let mut world = World::patient_with(&["a.rs"]).await;
+    let mut world = World::patient().watching(&["a.rs"]).await;
     for _ in 0..3 {
         fs::write(world.path("4913"), "").unwrap();
         fs::remove_file(world.path("4913")).unwrap();
@@ -40,7 +40,7 @@ async fn an_editor_that_renames_the_old_file_away_and_removes_it_is_one_change()
 
 #[tokio::test]
 async fn three_saves_that_follow_each_other_are_one_batch() {
-    let mut world = World::patient_with(&["a", "b", "c"]).await;
+    let mut world = World::patient().watching(&["a", "b", "c"]).await;
     for name in ["a", "b", "c"] {
         world.write(name, "second");
     }
