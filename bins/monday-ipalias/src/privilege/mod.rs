@@ -123,12 +123,15 @@ impl Standing {
     /// # Errors
     /// [`PrivilegeError::Keep`], [`PrivilegeError::Command`].
     pub fn confine(self, runs_command: bool) -> Result<Self, PrivilegeError> {
-        if runs_command && matches!(self, Self::Serving(_)) {
-            return Err(PrivilegeError::Command);
-        }
-        let confined = match Rights::needed(self, runs_command) {
-            Some(rights) => platform::confine(rights, runs_command),
-            None => platform::drop_gained(),
+        let confined = match (self, runs_command) {
+            (Self::Serving(_), true) => return Err(PrivilegeError::Command),
+            // Root's command would get all of it back at its exec(3), and with that change of rights the kernel would
+            // forget that the command is to die with us (`PR_SET_PDEATHSIG`, prctl(2)).
+            (Self::Root, true) => Ok(()),
+            _ => match Rights::needed(self) {
+                Some(rights) => platform::confine(rights),
+                None => platform::drop_gained(),
+            },
         };
         confined.map_err(|source| PrivilegeError::Keep {
             what: "give up capabilities",

@@ -19,14 +19,12 @@ pub struct Rights {
     pub change_any_file: bool,
     /// See whose port is in the way (`CAP_SYS_PTRACE`).
     pub see_any_process: bool,
-    /// Pass signals on to a command that has become another user (`CAP_KILL`).
-    pub signal_any_process: bool,
 }
 
 impl Rights {
-    /// What that standing needs; nothing is there to be kept or dropped for an ordinary user.
+    /// What that standing needs; an ordinary user has none of it.
     #[must_use]
-    pub fn needed(standing: Standing, runs_command: bool) -> Option<Self> {
+    pub fn needed(standing: Standing) -> Option<Self> {
         match standing {
             Standing::Ordinary => None,
             Standing::Serving(_) => Some(Self {
@@ -37,7 +35,6 @@ impl Rights {
                 bind_low_ports: true,
                 change_any_file: true,
                 see_any_process: true,
-                signal_any_process: runs_command,
             }),
         }
     }

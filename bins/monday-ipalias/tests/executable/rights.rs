@@ -1,6 +1,7 @@
 //! What is left of root's power, in each way of standing.
 
 use std::fs;
+use std::io::Read as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::process::Stdio;
@@ -155,4 +156,24 @@ fn what_an_executables_file_gives_a_user_is_dropped_but_for_low_ports() {
     );
     running.end();
     assert_eq!(fs::read("/etc/precious").unwrap(), b"kept");
+}
+
+#[test]
+fn a_command_of_root_dies_with_it() {
+    let Some(_realm) = Realm::enter("rights::a_command_of_root_dies_with_it") else {
+        return;
+    };
+    let mut helper = std::process::Command::new(HELPER)
+        .args(["api.local", "--", "sh", "-c", "echo up; exec sleep 1000"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdout = helper.stdout.take().unwrap();
+    let mut up = [0; 3];
+    stdout.read_exact(&mut up).unwrap();
+    helper.kill().unwrap();
+    helper.wait().unwrap();
+    // End of file: the command that held the other end is gone.
+    stdout.read_to_end(&mut Vec::new()).unwrap();
 }

@@ -27,13 +27,7 @@ pub(crate) fn take_stand(user: Identity) -> io::Result<()> {
 }
 
 /// Keeps these rights and drops all others; they cannot be regained by executing anything either.
-///
-/// With a command to run nothing is dropped: root's command would get all rights back at its exec(3), and with that
-/// change of rights the kernel would forget that it is to die with us (`PR_SET_PDEATHSIG`, prctl(2)).
-pub(crate) fn confine(rights: Rights, runs_command: bool) -> io::Result<()> {
-    if runs_command {
-        return Ok(());
-    }
+pub(crate) fn confine(rights: Rights) -> io::Result<()> {
     let keep = set_of(rights);
     drop_from_bounding_set(keep)?;
     clear_ambient_capability_set()?;
@@ -89,14 +83,12 @@ fn set_of(rights: Rights) -> CapabilitySet {
         bind_low_ports,
         change_any_file,
         see_any_process,
-        signal_any_process,
     } = rights;
     let files = CapabilitySet::CHOWN | CapabilitySet::DAC_OVERRIDE | CapabilitySet::FOWNER;
     [
         (bind_low_ports, CapabilitySet::NET_BIND_SERVICE),
         (change_any_file, files),
         (see_any_process, CapabilitySet::SYS_PTRACE),
-        (signal_any_process, CapabilitySet::KILL),
     ]
     .into_iter()
     .filter(|(wanted, _)| *wanted)
