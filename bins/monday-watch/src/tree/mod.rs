@@ -1,6 +1,6 @@
 //! The folders below one path that are looked at, and what is known of the files in them.
 //!
-//! This module holds them; [`scan`] looks at the file system and finds what is different, [`event`](self::event) takes what
+//! This module holds them; [`scan`] looks at the file system and finds what is different, [`event`] takes what
 //! the system tells, [`settle`] decides at the end what came of it.
 
 mod event;
