@@ -27,7 +27,6 @@ mod control;
 pub mod error;
 pub mod guardian;
 mod helper;
-mod lines;
 mod live;
 mod log_file;
 mod notify;

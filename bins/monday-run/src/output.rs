@@ -15,8 +15,8 @@ use tokio::net::unix::pipe::Receiver;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::lines::{Batch, Last, Splitter};
 use crate::log_file::Log;
+use monday_shared::lines::{Batch, Last, Splitter};
 
 /// What one read takes at most: what a pipe holds by default.
 const CHUNK_BYTES: usize = 64 * 1024;

@@ -2,6 +2,7 @@
 //!
 //! No recursion: how deep a file nests its values is limited by [`anchors::DEEPEST`], not by a stack.
 
+use std::collections::HashSet;
 use std::rc::Rc;
 
 use super::anchors::{self, Anchors, Exhausted, Resolved, Size};
@@ -84,6 +85,7 @@ fn document(
         anchors,
         problems,
         stack: Vec::new(),
+        keys: HashSet::new(),
         root: None,
     };
     let mut events = Events::new(id, lenient);
@@ -159,11 +161,12 @@ struct Composer<'a> {
     anchors: &'a mut Anchors,
     problems: &'a mut Problems,
     stack: Vec<Frame>,
+    keys: HashSet<Rc<str>>,
     root: Option<Node>,
 }
 
 impl Composer<'_> {
-    fn take(&mut self, event: Event, span: Span) -> Result<(), Exhausted> {
+    fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Exhausted> {
         match event {
             Event::DocumentStart | Event::DocumentEnd => Ok(()),
             Event::Scalar {
@@ -199,7 +202,7 @@ impl Composer<'_> {
         self.anchors.spend(size, span)?;
         self.check_tag(&properties, span);
         let says_nothing = plain && matches!(text, "" | "~" | "null" | "Null" | "NULL");
-        let text: Rc<str> = text.into();
+        let text = self.shared(text);
         let node = Node {
             span,
             alias: None,
@@ -212,6 +215,23 @@ impl Composer<'_> {
         let scalar = Some((text, plain));
         self.done(Done { node, size, scalar }, properties.anchor);
         Ok(())
+    }
+
+    /// A text in memory that is shared by all keys of that text: there are few keys, and each is written often.
+    fn shared(&mut self, text: &str) -> Rc<str> {
+        let is_key = self
+            .stack
+            .last()
+            .is_some_and(|frame| matches!(frame.inside, Inside::Map { key: Key::None, .. }));
+        if !is_key {
+            return text.into();
+        }
+        if let Some(known) = self.keys.get(text) {
+            return Rc::clone(known);
+        }
+        let key: Rc<str> = text.into();
+        self.keys.insert(Rc::clone(&key));
+        key
     }
 
     fn alias(&mut self, name: &str, span: Span) -> Result<(), Exhausted> {

@@ -23,8 +23,19 @@ pub(super) enum Level {
     Inner,
 }
 
+/// Up to so many keys are compared one by one, which for a few is faster than a table.
+const FEW: usize = 16;
+
 /// Each key once.
 pub(super) fn settle(entries: Vec<Entry>, level: Level) -> Vec<Entry> {
+    if entries.len() <= FEW {
+        let is_repeated = |(at, entry): (usize, &Entry)| {
+            entries[..at].iter().any(|earlier| earlier.key == entry.key)
+        };
+        if !entries.iter().enumerate().any(is_repeated) {
+            return entries;
+        }
+    }
     let mut settled: Vec<Entry> = Vec::with_capacity(entries.len());
     let mut places: HashMap<Rc<str>, usize> = HashMap::with_capacity(entries.len());
     for entry in entries {

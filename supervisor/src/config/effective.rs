@@ -29,7 +29,7 @@ pub(super) struct Context<'a> {
 
 /// Merges the globals into a project and expands its paths.
 pub(super) fn project<'a>(
-    declared: &Project,
+    declared: Project,
     place: Place<'a>,
     config: &Config,
     root: &Place<'a>,
@@ -38,20 +38,20 @@ pub(super) fn project<'a>(
     let places = |list: &str| [root.key(list).items(), place.key(list).items()].concat();
     let apps = places("local");
     let forwards = places("forward");
-    let local = config.local.iter().chain(declared.local.iter());
+    let local = config.local.iter().cloned().chain(declared.local.0);
+    let local = local.zip(&apps);
     let local = local
-        .zip(&apps)
         .map(|(app, place)| merged(app, config, place, context))
-        .collect::<Vec<_>>();
+        .collect();
     let forward = config
         .forward
         .iter()
-        .chain(declared.forward.iter())
         .cloned()
-        .collect::<Vec<_>>();
+        .chain(declared.forward.0)
+        .collect();
     Effective {
         project: Project {
-            name: declared.name.clone(),
+            name: declared.name,
             local: List(local),
             forward: List(forward),
         },
@@ -93,8 +93,7 @@ pub(super) fn settings(
 }
 
 /// An app with the defaults of its sections merged in and its paths expanded.
-fn merged(app: &App, config: &Config, place: &Place, context: &mut Context) -> App {
-    let mut app = app.clone();
+fn merged(mut app: App, config: &Config, place: &Place, context: &mut Context) -> App {
     let with = |defaults: &Option<Defaults>, env: &mut Env| {
         if let Some(defaults) = defaults {
             *env = defaults.env.overridden_by(env);
@@ -179,7 +178,7 @@ fn each_path(
     }
     let mut each = |paths: &mut List<Text>, kind: Kind<'_>, place: Place| {
         let mut places = place.items().into_iter();
-        paths.retain_mut(|path| visit(path, kind, &places.next().unwrap_or_else(|| place.clone())));
+        paths.retain_mut(|path| visit(path, kind, &places.next().unwrap_or(place)));
     };
     if let Some(setup) = &mut app.setup {
         each(

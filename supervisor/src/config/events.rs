@@ -3,6 +3,7 @@
 //! The parser forgets anchors at the end of a file and stops at an alias that it does not know; our anchors go on from
 //! file to file. So an alias and an anchor are told by name here, known or not, and [`super::anchors`] decides.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use saphyr_parser::{
@@ -19,7 +20,7 @@ const UNKNOWN_ANCHOR: &str = "found unknown anchor";
 
 /// One event.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Event {
+pub(super) enum Event<'a> {
     /// A document begins.
     DocumentStart,
     /// A document ends.
@@ -27,7 +28,7 @@ pub(super) enum Event {
     /// A scalar.
     Scalar {
         /// Its text, quotes and escapes resolved.
-        text: String,
+        text: Cow<'a, str>,
         /// Whether it is written without quotes.
         plain: bool,
         /// What is before it.
@@ -87,7 +88,7 @@ impl<'a> Events<'a> {
     }
 
     /// The next event and where it is; nothing at the end. After an error there is nothing more to ask for.
-    pub(super) fn next(&mut self) -> Option<Result<(Event, Span), SyntaxError>> {
+    pub(super) fn next(&mut self) -> Option<Result<(Event<'a>, Span), SyntaxError>> {
         loop {
             let (raw, span) = match self.parser.next_event()? {
                 Ok(event) => event,
@@ -114,7 +115,7 @@ impl<'a> Events<'a> {
                     let (properties, bytes) = self.properties(bytes, anchor, tag.as_deref());
                     let bytes = self.on_the_dash(self.without_what_follows(bytes, style));
                     let event = Event::Scalar {
-                        text: text.into_owned(),
+                        text,
                         plain: style == ScalarStyle::Plain,
                         properties,
                     };
@@ -126,7 +127,7 @@ impl<'a> Events<'a> {
     }
 
     /// An alias to an anchor of an earlier file, or of none, is an alias; anything else is an error.
-    fn recover(&mut self, error: &ScanError) -> Result<(Event, Span), SyntaxError> {
+    fn recover(&mut self, error: &ScanError) -> Result<(Event<'a>, Span), SyntaxError> {
         let start = self.byte(*error.marker());
         let rest = &self.text()[start..];
         if error.info().contains(UNKNOWN_ANCHOR) && rest.starts_with('*') {
@@ -297,30 +298,28 @@ mod tests {
     use super::*;
     use crate::diagnostic::Sources;
 
-    fn events(text: &str) -> Result<Vec<(Event, String)>, SyntaxError> {
+    /// Hands over every event, and the text at its place.
+    fn each(text: &str, mut take: impl FnMut(Event, &str)) -> Result<(), SyntaxError> {
         let mut sources = Sources::default();
         let file = sources.add(SourceFile::new("monday.yaml", text));
         let lenient = Lenient::new(sources.file(file));
         let mut events = Events::new(file, &lenient);
-        let mut all = Vec::new();
         while let Some(event) = events.next() {
             let (event, span) = event?;
-            all.push((event, sources.text(span).to_owned()));
+            take(event, sources.text(span));
         }
-        Ok(all)
+        Ok(())
     }
 
     fn scalars(text: &str) -> Vec<(String, String)> {
-        let scalar = |(event, shown)| match event {
-            Event::Scalar { text, .. } => Some((text, shown)),
-            Event::Alias(name) => Some((format!("*{name}"), shown)),
-            _ => None,
-        };
-        events(text)
-            .unwrap()
-            .into_iter()
-            .filter_map(scalar)
-            .collect()
+        let mut scalars = Vec::new();
+        each(text, |event, shown| match event {
+            Event::Scalar { text, .. } => scalars.push((text.into_owned(), shown.to_owned())),
+            Event::Alias(name) => scalars.push((format!("*{name}"), shown.to_owned())),
+            _ => {}
+        })
+        .unwrap();
+        scalars
     }
 
     #[test]
@@ -350,26 +349,29 @@ mod tests {
 
     #[test]
     fn an_anchor_has_its_name_and_is_not_part_of_the_value() {
-        let all = events(
-            "<: &one !!str 8005\nb: !t &two\n  # said\n  x: 1\nc: &three\nd: [&four {}, &five [] ]",
-        )
+        let mut anchors = Vec::new();
+        let text =
+            "<: &one !!str 8005\nb: !t &two\n  # said\n  x: 1\nc: &three\nd: [&four {}, &five [] ]";
+        each(text, |event, shown| {
+            if let Event::Scalar { properties, .. }
+            | Event::ListStart(properties)
+            | Event::MapStart(properties) = event
+                && let Some((name, _)) = properties.anchor
+            {
+                anchors.push((name, shown.to_owned()));
+            }
+        })
         .unwrap();
-        let anchors: Vec<(&str, &str)> = all
+        let anchors: Vec<(&str, &str)> = anchors
             .iter()
-            .filter_map(|(event, shown)| match event {
-                Event::Scalar { properties, .. }
-                | Event::ListStart(properties)
-                | Event::MapStart(properties) => {
-                    Some((properties.anchor.as_ref()?.0.as_str(), shown.as_str()))
-                }
-                _ => None,
-            })
+            .map(|(name, shown)| (name.as_str(), shown.as_str()))
             .collect();
         assert_eq!(anchors[0], ("one", "8005"));
         assert_eq!(anchors[1].0, "two");
-        assert_eq!(anchors[2], ("three", "&three"));
-        assert_eq!(anchors[3], ("four", "{"));
-        assert_eq!(anchors[4], ("five", "["));
+        assert_eq!(
+            anchors[2..],
+            [("three", "&three"), ("four", "{"), ("five", "[")]
+        );
     }
 
     #[test]
@@ -397,7 +399,7 @@ mod tests {
 
     #[test]
     fn an_error_has_its_place() {
-        let error = events("a: 1\nb: [1, 2\nc: 3\n").unwrap_err();
+        let error = each("a: 1\nb: [1, 2\nc: 3\n", |_, _| {}).unwrap_err();
         assert!(error.span.start >= 5, "{error:?}");
     }
 

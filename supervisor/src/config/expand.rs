@@ -138,6 +138,9 @@ impl<'a> Expander<'a> {
                 .collect();
         }
         let here = self.working_dir.join(path);
+        if Path::new(path).is_absolute() {
+            return here.components().collect();
+        }
         let sources = self.gopath.as_ref().filter(|_| kind == Kind::Source);
         let places = [
             Some(here.clone()),

@@ -87,7 +87,7 @@ fn projects(
     machine: &dyn Surroundings,
     problems: &mut Problems,
 ) -> Vec<loaded::Candidate> {
-    let typed = typed::read(root, problems);
+    let mut typed = typed::read(root, problems);
     let root = typed.root.place();
     let places = root.key("projects").items();
     check::project_names(&typed.config, &places, problems);
@@ -101,7 +101,8 @@ fn projects(
     let common = effective::settings(&typed.config, &root, kubeconfig, &mut context);
     let settings = check::settings(&common);
     let mut candidates = Vec::with_capacity(places.len());
-    for (declared, place) in typed.config.projects.iter().zip(places) {
+    let declared = std::mem::take(&mut typed.config.projects.0);
+    for (declared, place) in declared.into_iter().zip(places) {
         context.scope = Some(place.used_at());
         let effective = effective::project(declared, place, &typed.config, &root, &mut context);
         let project = check::project(&effective, settings.clone(), context.problems);

@@ -61,15 +61,38 @@ pub(super) enum Segment {
 /// A way from the root of a tree to one of its nodes.
 pub(super) type Path = Vec<Segment>;
 
+/// How many aliases a place remembers: a person follows no longer way than that.
+const MOST_ALIASES: usize = 4;
+
+/// The aliases on the way to a node, outermost first.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Aliases {
+    first: [Option<Span>; MOST_ALIASES],
+}
+
+impl Aliases {
+    fn push(&mut self, alias: Option<Span>) {
+        if alias.is_some()
+            && let Some(free) = self.first.iter_mut().find(|place| place.is_none())
+        {
+            *free = alias;
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = Span> + '_ {
+        self.first.iter().copied().flatten()
+    }
+}
+
 /// A node, and the aliases on the way to it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Place<'a> {
     /// The node that was found, or the last one on the way.
     pub(super) node: &'a Node,
     /// The key that it is the value of.
     pub(super) key_span: Option<Span>,
-    /// The aliases on the way to it, outermost first.
-    pub(super) aliases: Vec<Span>,
+    /// The aliases on the way to it.
+    pub(super) aliases: Aliases,
     /// Whether the whole way was there.
     pub(super) complete: bool,
     /// Whether the key is meant, and not its value.
@@ -147,10 +170,12 @@ impl Node {
     /// The place of this node itself, as the root of a way.
     #[must_use]
     pub(super) fn place(&self) -> Place<'_> {
+        let mut aliases = Aliases::default();
+        aliases.push(self.alias);
         Place {
             node: self,
             key_span: None,
-            aliases: self.alias.into_iter().collect(),
+            aliases,
             complete: true,
             on_key: false,
         }
@@ -212,7 +237,7 @@ impl<'a> Place<'a> {
                 let item = items.iter().filter(|item| !item.is_broken()).nth(index);
                 item.map_or_else(|| self.incomplete(), |item| self.to(item, None))
             }
-            Content::Text(_) | Content::Map(_) if index == 0 => self.clone(),
+            Content::Text(_) | Content::Map(_) if index == 0 => *self,
             _ => self.incomplete(),
         }
     }
@@ -225,7 +250,7 @@ impl<'a> Place<'a> {
                 let items = items.iter().filter(|item| !item.is_broken());
                 items.map(|item| self.to(item, None)).collect()
             }
-            Content::Text(_) | Content::Map(_) if self.complete => vec![self.clone()],
+            Content::Text(_) | Content::Map(_) if self.complete => vec![*self],
             _ => Vec::new(),
         }
     }
@@ -234,7 +259,7 @@ impl<'a> Place<'a> {
     /// not to be had.
     pub(super) fn items_of<T>(&self, typed: &[T]) -> Vec<Self> {
         let mut places = self.items();
-        places.resize(typed.len(), self.clone());
+        places.resize(typed.len(), *self);
         places
     }
 
@@ -245,13 +270,13 @@ impl<'a> Place<'a> {
             .iter()
             .map(|key| self.key(key))
             .find(|place| place.complete);
-        found.unwrap_or_else(|| self.clone())
+        found.unwrap_or(*self)
     }
 
     fn to(&self, node: &'a Node, merged: Option<Span>) -> Self {
-        let mut aliases = self.aliases.clone();
-        aliases.extend(merged);
-        aliases.extend(node.alias);
+        let mut aliases = self.aliases;
+        aliases.push(merged);
+        aliases.push(node.alias);
         Self {
             node,
             key_span: None,
@@ -264,7 +289,7 @@ impl<'a> Place<'a> {
     fn incomplete(&self) -> Self {
         Self {
             complete: false,
-            ..self.clone()
+            ..*self
         }
     }
 
@@ -293,7 +318,7 @@ impl<'a> Place<'a> {
     /// Points a diagnostic at the aliases that lead here.
     #[must_use]
     pub(super) fn through(&self, mut diagnostic: Diagnostic) -> Diagnostic {
-        for &alias in &self.aliases {
+        for alias in self.aliases.iter() {
             diagnostic = diagnostic.also(alias, "used through this alias");
         }
         diagnostic

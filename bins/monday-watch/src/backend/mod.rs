@@ -55,6 +55,10 @@ pub(crate) struct Use {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum What {
     /// An entry is new.
+    #[cfg_attr(
+        not(target_os = "linux"),
+        allow(dead_code, reason = "only inotify tells a creation apart")
+    )]
     Created,
     /// An entry was moved here, perhaps over another one.
     MovedIn,

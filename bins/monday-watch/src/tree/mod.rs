@@ -4,6 +4,7 @@
 //! the system tells, [`settle`] decides at the end what came of it.
 
 mod event;
+mod list;
 mod scan;
 mod settle;
 

@@ -97,7 +97,7 @@ fn place_of<'a>(name: &str, depends_on: &Place<'a>) -> Place<'a> {
     let item = items
         .into_iter()
         .find(|item| item.node.text() == Some(name));
-    item.unwrap_or_else(|| depends_on.clone())
+    item.unwrap_or(*depends_on)
 }
 
 /// Tells every circle once. The walk keeps its own stack, since a chain may be as long as a project has apps.

@@ -125,7 +125,7 @@ impl Checker<'_> {
             // The key of a map says better than its first line which map is meant.
             let place = Place {
                 on_key: true,
-                ..place.clone()
+                ..*place
             };
             let problem = place.point(problem, format!("`{key}` is missing here"));
             self.note(problem.help(help));
@@ -149,7 +149,7 @@ impl Checker<'_> {
     ) -> Vec<(C, Place<'p>)> {
         let pairs = declared.iter().zip(places);
         pairs
-            .filter_map(|(item, place)| Some((check(item, place, self)?, place.clone())))
+            .filter_map(|(item, place)| Some((check(item, place, self)?, *place)))
             .collect()
     }
 
@@ -242,7 +242,7 @@ fn twice(message: &str, first: &Place, second: &Place) -> Diagnostic {
     let (declared, again) = (name(first), name(second));
     let problem = Diagnostic::error("duplicate-name", message);
     let problem = if declared == again {
-        let at = |place: &Place| place.aliases.last().copied().unwrap_or(declared);
+        let at = |place: &Place| place.aliases.iter().next_back().unwrap_or(declared);
         let problem = problem
             .at(at(second), "and here again")
             .also(at(first), "used here");
@@ -251,8 +251,8 @@ fn twice(message: &str, first: &Place, second: &Place) -> Diagnostic {
         let problem = problem
             .at(again, "this one")
             .also(declared, "the first one");
-        let aliases = second.aliases.iter().chain(&first.aliases);
-        aliases.fold(problem, |problem, &alias| {
+        let aliases = second.aliases.iter().chain(first.aliases.iter());
+        aliases.fold(problem, |problem, alias| {
             problem.also(alias, "used through this alias")
         })
     };
