@@ -9,14 +9,19 @@
 //! - [`life`]: the one life that every executable leads: flags, log, signals, lifeline, ready line, `-- COMMAND`, exit code;
 //! - [`lease`]: what lets the next one end the processes that survived a guardian;
 //! - [`identity`]: what root does for a user, it does as that user; [`handover`]: how it hands over a port below 1024;
+//! - what whoever relays needs: [`accept`], [`address`], [`dial`], [`half_closed`], [`open_files`];
 //! - small pieces that would otherwise be written several times: [`address_env`], [`backoff`], [`duration`], [`holder`],
 //!   [`lines`], [`name_colour`].
 //!
 //! `shared` knows no other crate of the workspace. The wire format is documented in `shared/PROTOCOL.md`.
 
+pub mod accept;
+pub mod address;
 pub mod address_env;
 pub mod backoff;
+pub mod dial;
 pub mod duration;
+pub mod half_closed;
 pub mod handover;
 pub mod holder;
 pub mod identity;
@@ -24,6 +29,7 @@ pub mod lease;
 pub mod life;
 pub mod lines;
 pub mod name_colour;
+pub mod open_files;
 pub mod platform;
 pub mod protocol;
 pub mod rpc;

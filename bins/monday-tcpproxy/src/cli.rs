@@ -10,9 +10,9 @@ use monday_shared::duration::Span;
 use monday_shared::life::LifeArgs;
 use monday_shared::protocol::tcpproxy::RouteSpec;
 
-use crate::address::{Listen, Target};
 use crate::ctl::Ctl;
 use crate::pipe_pool::CopyPath;
+use monday_shared::address::{Listen, Target};
 
 const EXAMPLES: &str = "\
 Addresses:

@@ -10,12 +10,12 @@ use monday_shared::protocol::tcpproxy::Event;
 use monday_shared::rpc::hub::Hub;
 use tokio::net::TcpStream;
 
-use crate::address::Target;
-use crate::dial::{DialError, Patience, dial};
 use crate::pipe_pool::PipePool;
 use crate::relay::relay;
 use crate::route::Shared;
 use crate::socket::Socket;
+use monday_shared::address::Target;
+use monday_shared::dial::{DialError, Patience, dial};
 
 /// What the connections of a route need to know. A route that gets another target gets another one of these;
 /// connections that live keep theirs.

@@ -3,8 +3,8 @@
 use monday_shared::life::{Failure, LifeError, exit};
 use monday_shared::protocol::error::{ErrorKind, RpcError};
 
-use crate::address::AddressError;
 use crate::plan::Conflict;
+use monday_shared::address::AddressError;
 
 /// Why routes cannot be opened, or the executable cannot do its job.
 #[derive(Debug, thiserror::Error)]

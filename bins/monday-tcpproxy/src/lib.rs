@@ -14,7 +14,7 @@
 //!   and lets the kernel move the pages.
 //! - **How one side ends is how the other is ended** ([`relay`]): half-close for half-close, reset for reset, and a
 //!   target that refuses is a reset as well.
-//! - **A peer that has ended its stream may still read, or be gone** ([`half_closed`]): the kernel is asked which.
+//! - **A peer that has ended its stream may still read, or be gone** ([`half_closed`](monday_shared::half_closed)): the kernel is asked which.
 //! - **A listener never ends by itself** ([`listener`]), and a connection that fails concerns nobody else.
 //! - **Connections stay on the thread** that took them ([`workers`]).
 //!
@@ -23,16 +23,12 @@
 //! protocol over its handle ([`wait`] its one long question), [`run`](run::run) the life of the executable, and [`ctl`]
 //! asks one that runs.
 
-pub mod address;
 pub mod cli;
 mod connection;
 pub mod ctl;
-mod dial;
 mod direction;
 pub mod error;
 mod failures;
-mod half_closed;
-mod limits;
 mod listener;
 mod pipe_pool;
 mod plan;

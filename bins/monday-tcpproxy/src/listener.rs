@@ -5,28 +5,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use monday_shared::backoff::{Backoff, Policy};
+use monday_shared::accept;
+use monday_shared::backoff::Backoff;
 use socket2::{Domain, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::address::is_local;
 use crate::connection::{Context, serve};
-use crate::platform;
 use crate::workers::{Worker, Workers};
-
-/// How many clients may wait to be accepted; the kernel lowers it to its own limit (net.core.somaxconn, 4096).
-const BACKLOG: i32 = 4096;
-
-/// How to go on after a failed accept: the usual reason is that there are no file descriptors left, and connections end
-/// at any moment. Clients wait in the queue meanwhile.
-const ACCEPT_AGAIN: Policy = Policy {
-    first: Duration::from_millis(50),
-    longest: Duration::from_secs(1),
-    healthy_after: Duration::MAX,
-};
+use monday_shared::address::is_local;
+use monday_shared::platform;
 
 /// A socket that has its address, but refuses clients until it listens.
 #[derive(Debug)]
@@ -63,7 +53,7 @@ impl Bound {
     /// # Errors
     /// What listen(2) says, because another socket was faster; or there are no descriptors left.
     pub(crate) fn listen(self, workers: &Workers) -> io::Result<Listening> {
-        self.socket.listen(BACKLOG)?;
+        self.socket.listen(accept::BACKLOG)?;
         let socket = std::net::TcpListener::from(self.socket);
         Ok(Listening {
             address: socket.local_addr()?,
@@ -146,7 +136,7 @@ async fn accept_all(
     context: &watch::Receiver<Arc<Context>>,
     worker: &Worker,
 ) {
-    let mut backoff = Backoff::new(ACCEPT_AGAIN);
+    let mut backoff = Backoff::new(accept::AGAIN);
     let listener = match TcpListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => {
@@ -161,29 +151,11 @@ async fn accept_all(
         });
         match accepted {
             Ok(()) => backoff.reset(),
-            Err(error) if concerns_one_client(&error) => {}
+            Err(error) if accept::concerns_one_client(&error) => {}
             Err(error) => {
                 context.borrow().cannot_accept(&error);
                 tokio::time::sleep(backoff.failed_after(Duration::ZERO)).await;
             }
         }
     }
-}
-
-/// Linux reports what happened to a waiting connection as an error of accept(2); the next one may be well.
-fn concerns_one_client(error: &io::Error) -> bool {
-    use io::ErrorKind::{
-        ConnectionAborted, ConnectionReset, HostUnreachable, Interrupted, NetworkDown,
-        NetworkUnreachable, TimedOut,
-    };
-    matches!(
-        error.kind(),
-        ConnectionAborted
-            | ConnectionReset
-            | HostUnreachable
-            | Interrupted
-            | NetworkDown
-            | NetworkUnreachable
-            | TimedOut
-    )
 }

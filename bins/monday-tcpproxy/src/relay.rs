@@ -19,9 +19,9 @@ use std::task::{Context, Poll};
 use tokio_util::sync::CancellationToken;
 
 use crate::direction::{Direction, End, Means};
-use crate::half_closed::{Watch, settle};
 use crate::pipe_pool::PipePool;
 use crate::socket::Socket;
+use monday_shared::half_closed::{Watch, settle};
 
 /// One of the two ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,7 +143,7 @@ async fn settle_unless(cut: &CancellationToken, sockets: [Option<Socket>; 2]) {
     // Boxed, so that no connection carries it along until then.
     let settling = Box::pin(async {
         for socket in sockets.into_iter().flatten() {
-            settle(socket).await;
+            settle(socket.stream(), || socket.discard()).await;
         }
     });
     cut.run_until_cancelled(settling).await;
@@ -183,9 +183,9 @@ impl<'a> Half<'a> {
         }
         let watch = self
             .watch
-            .get_or_insert_with(|| Box::new(Watch::of(source)));
+            .get_or_insert_with(|| Box::new(Watch::of(source.stream())));
         let moved = back.direction.has_moved();
-        watch.poll_gone(cx, source, moved).is_ready()
+        watch.poll_gone(cx, source.stream(), moved).is_ready()
     }
 }
 

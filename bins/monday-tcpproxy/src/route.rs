@@ -10,10 +10,10 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::address::{Listen, Target};
-use crate::dial::Patience;
 use crate::error::Error;
 use crate::stats::Stats;
+use monday_shared::address::{Listen, Target};
+use monday_shared::dial::Patience;
 
 /// How long it may take until all connections of a route are cut: a reset needs nobody's consent.
 const CUT_WITHIN: Duration = Duration::from_secs(1);

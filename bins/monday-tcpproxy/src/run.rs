@@ -10,17 +10,17 @@ use monday_shared::rpc::hub::Hub;
 use crate::cli::Cli;
 use crate::error::Error;
 use crate::failures::Failures;
-use crate::limits;
 use crate::service::Control;
 use crate::table;
 use crate::workers::Workers;
+use monday_shared::open_files;
 
 /// Opens the routes of the command line, serves them until the end and returns the exit status.
 ///
 /// # Errors
 /// [`Error`] for what cannot be done at all.
 pub async fn run(cli: Cli) -> Result<u8, Error> {
-    let open_files_limit = limits::raise_open_files();
+    let open_files_limit = open_files::raise_open_files();
     let has_command = !cli.command().is_empty();
     let mut life = Sidecar::begin(cli.life(), has_command)?;
     let hub = Hub::new();

@@ -1,13 +1,12 @@
 //! One end of a relayed connection: a non-blocking stream socket, seen as the relay needs it.
 
 use std::io;
-use std::net::{Shutdown, SocketAddr};
+use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use nix::errno::Errno;
-use socket2::{SockRef, TcpKeepalive};
+use socket2::SockRef;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
@@ -88,18 +87,9 @@ impl Socket {
         }
     }
 
-    /// Our address and the peer's.
-    pub(crate) fn addresses(&self) -> io::Result<(SocketAddr, SocketAddr)> {
-        Ok((self.0.local_addr()?, self.0.peer_addr()?))
-    }
-
-    /// Has the kernel ask the peer's system, after so long without a packet and then again and again, whether it still
-    /// knows the connection; the connection is reset if it does not.
-    pub(crate) fn probe_peer(&self, after: Duration) {
-        let probes = TcpKeepalive::new().with_time(after).with_interval(after);
-        if let Err(error) = SockRef::from(&self.0).set_tcp_keepalive(&probes) {
-            tracing::debug!(%error, "a half-closed peer is not probed");
-        }
+    /// The stream itself.
+    pub(crate) fn stream(&self) -> &TcpStream {
+        &self.0
     }
 
     /// Throws away what has arrived. Returns whether more may come.
@@ -114,14 +104,6 @@ impl Socket {
             }
             true
         })
-    }
-
-    /// Ends the connection so that what was written to it still arrives.
-    ///
-    /// The kernel resets a connection that is closed with unread bytes, and a reset overtakes what is on its way to
-    /// the peer. Therefore they are read first.
-    pub(crate) fn close(self) {
-        self.discard();
     }
 
     /// Runs a read or write, and takes one that did less than it was asked to as a sign that there is no more to do.

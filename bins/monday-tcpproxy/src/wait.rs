@@ -7,9 +7,9 @@ use monday_shared::protocol::error::{ErrorKind, RpcError};
 use monday_shared::protocol::tcpproxy::{RouteStatus, Routes, Until, Wait};
 use tokio::time::{Instant, sleep_until};
 
-use crate::address::Target;
-use crate::dial::{Patience, dial};
 use crate::table::Table;
+use monday_shared::address::Target;
+use monday_shared::dial::{Patience, dial};
 
 /// How often to look. Nothing that was counted is lost between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(10);

@@ -11,12 +11,12 @@ mod other;
 #[cfg(target_os = "linux")]
 pub use linux::{
     Acting, SignalSource, act_as, become_subreaper, block_signals, die_with_parent, holder_of_port,
-    note_open_files, restore_open_files, unblock_signals,
+    note_open_files, peer_state, restore_open_files, stop_pacing, unacknowledged, unblock_signals,
 };
 #[cfg(not(target_os = "linux"))]
 pub use other::{
     Acting, SignalSource, act_as, become_subreaper, block_signals, die_with_parent, holder_of_port,
-    note_open_files, restore_open_files, unblock_signals,
+    note_open_files, peer_state, restore_open_files, stop_pacing, unacknowledged, unblock_signals,
 };
 
 use nix::sys::signal::Signal;
@@ -31,4 +31,17 @@ pub struct Caught {
     pub signal: Signal,
     /// Whether the terminal sent it to the whole foreground group: then our children have got it already.
     pub from_terminal: bool,
+}
+
+/// What is known of a peer that has sent the end of its stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PeerState {
+    /// Somebody has the socket open and may read from it.
+    Open,
+    /// Nobody has: whatever is sent to it is lost.
+    Closed,
+    /// There is no such socket here: it is on another machine or in another network namespace, or it has vanished.
+    Missing,
+    /// The system does not say.
+    Unknown,
 }

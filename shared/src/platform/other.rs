@@ -1,7 +1,8 @@
 //! Operating systems other than Linux: what POSIX gives.
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsFd;
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -9,7 +10,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::{Gid, Uid, setegid, seteuid};
 use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
 
-use super::Caught;
+use super::{Caught, PeerState};
 use crate::holder::Holder;
 use crate::identity::Identity;
 
@@ -125,4 +126,19 @@ impl Drop for Acting {
         let _ = seteuid(Uid::from_raw(self.before.uid));
         let _ = setegid(Gid::from_raw(self.before.gid));
     }
+}
+
+/// The defaults of these systems do not pace.
+pub fn stop_pacing(_socket: impl AsFd) {}
+
+/// These systems are not asked.
+#[must_use]
+pub fn peer_state(_own: SocketAddr, _peer: SocketAddr) -> PeerState {
+    PeerState::Unknown
+}
+
+/// These systems are not asked.
+#[must_use]
+pub fn unacknowledged(_own: SocketAddr, _peer: SocketAddr) -> Option<u32> {
+    None
 }

@@ -2,10 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::AsFd;
-
-use super::PeerState;
 
 /// A pipe that cannot exist.
 #[derive(Debug)]
@@ -25,17 +22,4 @@ impl Pipe {
     pub(crate) fn drain_into(&self, _socket: impl AsFd, _held: usize) -> io::Result<usize> {
         match self.0 {}
     }
-}
-
-/// The defaults of these systems do not pace.
-pub(crate) fn stop_pacing(_socket: impl AsFd) {}
-
-/// These systems are not asked.
-pub(crate) fn peer_state(_own: SocketAddr, _peer: SocketAddr) -> PeerState {
-    PeerState::Unknown
-}
-
-/// These systems are not asked.
-pub(crate) fn unacknowledged(_own: SocketAddr, _peer: SocketAddr) -> Option<u32> {
-    None
 }

@@ -5,7 +5,8 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 /// Raises the limit of open files as far as this user may, and returns what it is now. A connection takes two.
 ///
 /// The common soft limit of 1,024 is meant for programs that use select(2), and would be 500 connections.
-pub(crate) fn raise_open_files() -> u64 {
+#[must_use]
+pub fn raise_open_files() -> u64 {
     let (soft, hard) = match getrlimit(Resource::RLIMIT_NOFILE) {
         Ok(limits) => limits,
         Err(error) => {

@@ -21,16 +21,16 @@ const RETRY_AFTER: Duration = Duration::from_millis(20);
 
 /// How long a dial may take.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Patience {
+pub struct Patience {
     /// For one try, names and all addresses included.
-    pub(crate) connect_timeout: Duration,
+    pub connect_timeout: Duration,
     /// How long to try again and again while the target is not there.
-    pub(crate) connect_wait: Duration,
+    pub connect_wait: Duration,
 }
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum DialError {
+pub enum DialError {
     /// The name means nothing.
     #[error("cannot resolve {host}: {source}")]
     Resolve {
@@ -79,7 +79,7 @@ fn tried(addresses: &[SocketAddr]) -> String {
 ///
 /// # Errors
 /// [`DialError`] of the last try.
-pub(crate) async fn dial(target: &Target, patience: Patience) -> Result<TcpStream, DialError> {
+pub async fn dial(target: &Target, patience: Patience) -> Result<TcpStream, DialError> {
     let deadline = Instant::now() + patience.connect_wait;
     loop {
         let tried = timeout(patience.connect_timeout, try_once(target)).await;

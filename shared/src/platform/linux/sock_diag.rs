@@ -47,7 +47,8 @@ struct Answer {
 }
 
 /// What the peer of a connection, which has sent its FIN, is now: `own` and `peer` are our two addresses.
-pub(crate) fn peer_state(own: SocketAddr, peer: SocketAddr) -> PeerState {
+#[must_use]
+pub fn peer_state(own: SocketAddr, peer: SocketAddr) -> PeerState {
     match ask(peer, own) {
         Ok(Some(answer)) if answer.inode != 0 => PeerState::Open,
         Ok(Some(answer)) if is_ending(answer.state) => PeerState::Closed,
@@ -62,7 +63,8 @@ pub(crate) fn peer_state(own: SocketAddr, peer: SocketAddr) -> PeerState {
 
 /// How much of what was written to our socket, its FIN included, the peer's system does not have yet. `None`: the
 /// kernel does not say, or the connection is over.
-pub(crate) fn unacknowledged(own: SocketAddr, peer: SocketAddr) -> Option<u32> {
+#[must_use]
+pub fn unacknowledged(own: SocketAddr, peer: SocketAddr) -> Option<u32> {
     let answer = ask(own, peer).ok().flatten()?;
     Some(answer.unacknowledged)
 }

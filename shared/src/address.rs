@@ -127,7 +127,8 @@ fn host_name(host: &str, text: &str) -> Result<String, AddressError> {
 }
 
 /// Whether an address leads only to this machine.
-pub(crate) fn is_local(ip: IpAddr) -> bool {
+#[must_use]
+pub fn is_local(ip: IpAddr) -> bool {
     ip.to_canonical().is_loopback()
 }
 

@@ -12,10 +12,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::platform::{self, PeerState};
-use crate::socket::Socket;
 
 /// When to ask after the end of the stream. A peer that closes is, for a moment, still there when its FIN arrives; and
 /// most connections are over on both sides before the first question, which then is saved.
@@ -35,34 +36,39 @@ const PROBE_AFTER: Duration = Duration::from_secs(70);
 
 /// Watches one peer.
 #[derive(Debug)]
-pub(crate) struct Watch {
+pub struct Watch {
     /// Our address and the peer's.
     addresses: Option<(SocketAddr, SocketAddr)>,
     asked: usize,
     seen: bool,
     quiet_since: Instant,
+    quiet_at_most: Duration,
     timer: Pin<Box<Sleep>>,
 }
 
 impl Watch {
     /// Begins with a peer that has ended its stream.
-    pub(crate) fn of(socket: &Socket) -> Self {
+    #[must_use]
+    pub fn of(stream: &TcpStream) -> Self {
         Self {
-            addresses: socket.addresses().ok(),
+            addresses: addresses(stream),
             asked: 0,
             seen: false,
             quiet_since: Instant::now(),
+            quiet_at_most: QUIET_AT_MOST,
             timer: Box::pin(sleep(ask_after(0))),
         }
     }
 
+    /// How long a peer of which nothing is known may be without a byte; ten minutes if this is not called.
+    #[must_use]
+    pub fn quiet_at_most(mut self, quiet: Duration) -> Self {
+        self.quiet_at_most = quiet;
+        self
+    }
+
     /// Is ready once the peer is gone. `moved` says that there were bytes for it since the last time.
-    pub(crate) fn poll_gone(
-        &mut self,
-        cx: &mut Context<'_>,
-        socket: &Socket,
-        moved: bool,
-    ) -> Poll<()> {
+    pub fn poll_gone(&mut self, cx: &mut Context<'_>, stream: &TcpStream, moved: bool) -> Poll<()> {
         if moved {
             self.quiet_since = Instant::now();
         }
@@ -70,18 +76,34 @@ impl Watch {
             let state = self.addresses.map_or(PeerState::Unknown, |(own, peer)| {
                 platform::peer_state(own, peer)
             });
-            if is_gone(state, self.seen, self.quiet_since.elapsed()) {
+            let quiet = self.quiet_since.elapsed();
+            if is_gone(state, self.seen, quiet >= self.quiet_at_most) {
                 return Poll::Ready(());
             }
             self.seen |= state == PeerState::Open;
             if self.asked == 1 && !self.seen {
-                socket.probe_peer(PROBE_AFTER);
+                probe_peer(stream, PROBE_AFTER);
             }
             self.asked = self.asked.saturating_add(1);
-            let next = Instant::now() + ask_after(self.asked);
+            // Whoever may be silent for a shorter time is asked in time.
+            let next = Instant::now() + ask_after(self.asked).min(self.quiet_at_most);
             self.timer.as_mut().reset(next);
         }
         Poll::Pending
+    }
+}
+
+/// Our address and the peer's.
+fn addresses(stream: &TcpStream) -> Option<(SocketAddr, SocketAddr)> {
+    Some((stream.local_addr().ok()?, stream.peer_addr().ok()?))
+}
+
+/// Has the kernel ask the peer's system, after so long without a packet and then again and again, whether it still knows
+/// the connection; the connection is reset if it does not.
+fn probe_peer(stream: &TcpStream, after: Duration) {
+    let probes = TcpKeepalive::new().with_time(after).with_interval(after);
+    if let Err(error) = SockRef::from(stream).set_tcp_keepalive(&probes) {
+        tracing::debug!(%error, "a half-closed peer is not probed");
     }
 }
 
@@ -90,13 +112,13 @@ fn ask_after(asked: usize) -> Duration {
     ASK_AFTER.get(asked).copied().unwrap_or(ASK_EVERY)
 }
 
-/// What an answer means, after the peer was `seen` or not, and after so long without a byte for it.
-fn is_gone(state: PeerState, seen: bool, quiet: Duration) -> bool {
+/// What an answer means, after the peer was `seen` or not, and was `quiet` for too long or not.
+fn is_gone(state: PeerState, seen: bool, quiet: bool) -> bool {
     match state {
         PeerState::Open => false,
         PeerState::Closed => true,
-        PeerState::Missing => seen || quiet >= QUIET_AT_MOST,
-        PeerState::Unknown => !seen && quiet >= QUIET_AT_MOST,
+        PeerState::Missing => seen || quiet,
+        PeerState::Unknown => !seen && quiet,
     }
 }
 
@@ -106,16 +128,17 @@ const LOOK_AGAIN: (Duration, Duration) = (Duration::from_millis(1), Duration::fr
 /// Ends a connection whose other side is gone, once this peer's system has all that was written to it.
 ///
 /// What the peer sends meanwhile is thrown away, for nobody is there to read it. A socket that is closed before that
-/// resets the connection when the peer sends something, and the reset overtakes what is still on its way.
-pub(crate) async fn settle(socket: Socket) {
+/// resets the connection when the peer sends something, and the reset overtakes what is still on its way. `discard` reads
+/// what has arrived and returns whether more may come.
+pub async fn settle(stream: &TcpStream, discard: impl Fn() -> bool) {
     let (mut pause, longest) = LOOK_AGAIN;
-    if let Ok((own, peer)) = socket.addresses() {
-        while socket.discard() && platform::unacknowledged(own, peer).is_some_and(|left| left > 0) {
+    if let Some((own, peer)) = addresses(stream) {
+        while discard() && platform::unacknowledged(own, peer).is_some_and(|left| left > 0) {
             sleep(pause).await;
             pause = (2 * pause).min(longest);
         }
     }
-    socket.close();
+    discard();
 }
 
 #[cfg(test)]
@@ -124,21 +147,21 @@ mod tests {
 
     #[test]
     fn a_peer_that_is_there_is_never_given_up() {
-        assert!(!is_gone(PeerState::Open, true, Duration::MAX));
-        assert!(!is_gone(PeerState::Unknown, true, Duration::MAX));
+        assert!(!is_gone(PeerState::Open, true, true));
+        assert!(!is_gone(PeerState::Unknown, true, true));
     }
 
     #[test]
     fn a_peer_that_closed_or_has_vanished_is_gone_at_once() {
-        assert!(is_gone(PeerState::Closed, false, Duration::ZERO));
-        assert!(is_gone(PeerState::Missing, true, Duration::ZERO));
+        assert!(is_gone(PeerState::Closed, false, false));
+        assert!(is_gone(PeerState::Missing, true, false));
     }
 
     #[test]
-    fn a_peer_of_which_nothing_is_known_has_ten_quiet_minutes() {
+    fn a_peer_of_which_nothing_is_known_may_be_quiet_for_a_while() {
         for state in [PeerState::Missing, PeerState::Unknown] {
-            assert!(!is_gone(state, false, Duration::from_secs(599)));
-            assert!(is_gone(state, false, Duration::from_secs(600)));
+            assert!(!is_gone(state, false, false));
+            assert!(is_gone(state, false, true));
         }
     }
 

@@ -18,7 +18,7 @@ const WITH_PACING: &str = "bbr";
 
 /// Turns pacing off for a socket whose peer is on this machine, or for a listener all of whose peers are: what it
 /// accepts inherits the choice.
-pub(crate) fn stop_pacing(socket: impl AsFd) {
+pub fn stop_pacing(socket: impl AsFd) {
     if paces(&socket)
         && let Err(error) = setsockopt(
             &socket,
