@@ -17,12 +17,14 @@
     reason = "a test fails by panicking, and so does its harness"
 )]
 
+pub mod cluster;
 pub mod control;
 pub mod document;
 pub mod executable;
 pub mod http;
 mod lines;
 pub mod namespace;
+pub mod pattern;
 pub mod port;
 pub mod process;
 pub mod skip;

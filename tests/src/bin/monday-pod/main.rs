@@ -1,0 +1,75 @@
+//! What runs in the pods of the test cluster: `monday-pod [--ignore-term] WAY:PORT...`
+//!
+//! Ways: `talk` (the first line of a connection says what happens on it, see [`talk`]), `echo`, `http` (says the pod's
+//! name) and `banner` (greets first, as database and mail servers do).
+//!
+//! It uses the standard library alone, because the harness compiles it by itself into the one static executable that the
+//! image has. It ends at once on SIGTERM, as most services do that have no handler of their own and an init before them;
+//! `--ignore-term` makes it stay until it is killed.
+
+#![allow(
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "whoever reads its output is a test"
+)]
+
+mod http;
+// Shared with the tests, which have the other end.
+#[allow(unreachable_pub, reason = "public in the harness")]
+#[path = "../../pattern.rs"]
+mod pattern;
+mod talk;
+mod term;
+
+use std::io::{self, Write as _};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::sync::LazyLock;
+
+/// Kubernetes names the host of a pod after it.
+static POD: LazyLock<String> = LazyLock::new(|| {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map_or_else(|_| "unknown".to_owned(), |name| name.trim().to_owned())
+});
+
+fn main() {
+    let mut words: Vec<String> = std::env::args().skip(1).collect();
+    if words.first().is_some_and(|word| word == "--ignore-term") {
+        words.remove(0);
+    } else {
+        term::end_at_once();
+    }
+    let mut servers = Vec::new();
+    for word in &words {
+        let (way, port) = word.split_once(':').expect("WAY:PORT");
+        let port: u16 = port.parse().expect("a port is a number");
+        let serve: fn(TcpStream) -> io::Result<()> = match way {
+            "talk" => talk::serve,
+            "echo" => talk::echo,
+            "http" => http::serve,
+            "banner" => banner,
+            _ => {
+                println!("there is no way {way}");
+                std::process::exit(2);
+            }
+        };
+        let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).expect("the port is free");
+        servers.push(std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                std::thread::spawn(move || {
+                    let _ = stream.set_nodelay(true);
+                    // The other side may go away at any time.
+                    serve(stream)
+                });
+            }
+        }));
+    }
+    println!("{} serves {}", *POD, words.join(" "));
+    for server in servers {
+        let _ = server.join();
+    }
+}
+
+fn banner(mut stream: TcpStream) -> io::Result<()> {
+    writeln!(stream, "220 {} greets", *POD)?;
+    talk::echo(stream)
+}
