@@ -127,26 +127,21 @@ impl Cluster {
     /// Brings an application up and waits until all of its pods are ready.
     pub fn deploy(&self, app: &App) {
         self.apply(&app.objects());
-        let wait = |words: &[&str]| {
-            let mut all = vec!["--namespace", &app.namespace];
-            all.extend(words);
-            self.kubectl(&all);
+        let [verb, detail, kind] = match app.target {
+            Target::Deployment => ["rollout", "status", "deployment"],
+            Target::StatefulSet => ["rollout", "status", "statefulset"],
+            Target::Pod => ["wait", "--for=condition=Ready", "pod"],
         };
-        let object = |kind: &str| format!("{kind}/{}", app.name);
-        match app.target {
-            Target::Deployment => {
-                wait(&["rollout", "status", &object("deployment"), "--timeout=60s"])
-            }
-            Target::StatefulSet => {
-                wait(&["rollout", "status", &object("statefulset"), "--timeout=60s"])
-            }
-            Target::Pod => wait(&[
-                "wait",
-                "--for=condition=Ready",
-                &object("pod"),
-                "--timeout=60s",
-            ]),
-        }
+        let what = format!("{kind}/{}", app.name);
+        let namespace = &app.namespace;
+        self.kubectl(&[
+            "--namespace",
+            namespace,
+            verb,
+            detail,
+            &what,
+            "--timeout=60s",
+        ]);
     }
 
     /// The names of the pods of an application that are not on their way out.

@@ -21,6 +21,7 @@ impl Cluster {
     ///
     /// # Panics
     /// If it fails.
+    #[allow(clippy::must_use_candidate, reason = "many are run for what they do")]
     pub fn kubectl(&self, words: &[&str]) -> String {
         let done = self
             .kubectl_command(words)
