@@ -235,7 +235,7 @@ async fn a_subscriber_gets_the_status_and_every_event_after_it_in_order() {
     for number in 1..=100 {
         match events.next().await.unwrap() {
             Received::Event(event) => assert_eq!(event, Told::Number { number }),
-            Received::Lagged(_) => panic!("a state event was lost"),
+            other => panic!("a state event was lost: {other:?}"),
         }
     }
 }

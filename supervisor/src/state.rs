@@ -10,6 +10,7 @@ use monday_shared::protocol::run;
 use monday_shared::protocol::supervisor::{
     AppStatus, Event, ForwardRoute, ForwardStatus, Level, ProjectStatus, SidecarStatus, Stage,
 };
+use monday_shared::rpc::history::Limits;
 use monday_shared::rpc::hub::Hub;
 use tokio::sync::{mpsc, oneshot};
 
@@ -43,7 +44,7 @@ impl State {
     #[must_use]
     pub fn start(project: ProjectStatus) -> Self {
         let (changes, to_apply) = mpsc::unbounded_channel();
-        let hub = Hub::new();
+        let hub = Hub::with_history(Limits::default());
         let keeper = Keeper {
             project,
             hub: hub.clone(),

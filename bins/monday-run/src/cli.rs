@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anstream::{AutoStream, ColorChoice};
 use clap::Parser;
 use monday_shared::life::LifeArgs;
+use monday_shared::rpc::history::Limits;
 
 use crate::error::RunError;
 use crate::run::Settings;
@@ -31,6 +32,10 @@ pub struct Cli {
     /// With --control, that is done in a file beside the socket, with `.lease` instead of `.sock`.
     #[arg(long, value_name = "PATH")]
     lease: Option<PathBuf>,
+
+    /// Keep so many lines of output, or 4 MiB if they are fewer, for clients of the control socket who come late
+    #[arg(long, value_name = "LINES", default_value_t = Limits::default().lines, requires = "control")]
+    history: usize,
 
     #[command(flatten)]
     life: LifeArgs,
@@ -102,6 +107,7 @@ impl Cli {
                 name: self.name,
                 spec: None,
                 lease: self.lease,
+                history: self.history,
                 life: self.life,
             });
         };
@@ -114,6 +120,7 @@ impl Cli {
             name: self.name,
             spec: Some(CheckedSpec::try_from(spec)?),
             lease: self.lease,
+            history: self.history,
             life: self.life,
         })
     }

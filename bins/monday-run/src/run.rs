@@ -9,6 +9,7 @@ use monday_shared::life::report::{Json, Reporter, Sink};
 use monday_shared::life::{Ending, LifeArgs, LifeError, OutputFormat, Sidecar};
 use monday_shared::protocol::common::Bulk;
 use monday_shared::protocol::run::{Event, Exit, Phase, Served, State};
+use monday_shared::rpc::history::Limits;
 use monday_shared::rpc::hub::Hub;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -40,6 +41,8 @@ pub struct Settings {
     /// The file that lets the next one end what we leave behind when we are killed; nothing: the control socket's path
     /// with `.lease` instead of `.sock`, if there is one.
     pub lease: Option<PathBuf>,
+    /// How many lines of output are kept for clients who come late.
+    pub history: usize,
     /// What every executable is told.
     pub life: LifeArgs,
 }
@@ -53,10 +56,18 @@ pub async fn run(settings: Settings) -> Result<u8, RunError> {
         name,
         spec,
         lease,
+        history,
         life,
     } = settings;
     let mut sidecar = Sidecar::begin(&life, false)?;
-    let hub = Hub::new();
+    // Without a control socket nobody can come late.
+    let hub = match life.control {
+        Some(_) => Hub::with_history(Limits {
+            lines: history,
+            ..Limits::default()
+        }),
+        None => Hub::new(),
+    };
     // The socket is ours, so whoever held the lease beside it is gone.
     let lease = lease.or_else(|| Some(life.control.as_ref()?.with_extension("lease")));
     let guardian = Guardian::begin(hub.clone(), lease).map_err(|source| RunError::Io {

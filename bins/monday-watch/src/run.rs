@@ -185,7 +185,7 @@ impl Run {
                         return Ok(Happened::Changed(changed.clone()));
                     }
                     // Nothing that can be dropped was asked for, and what comes is taken at once.
-                    Some(Delivery::Lagged(_)) | None => {}
+                    Some(Delivery::Past(_) | Delivery::Lagged(_)) | None => {}
                 },
                 status = next_end(job.as_mut()) => return Ok(Happened::Ended(status)),
                 () = at(*give_up_at) => return Ok(Happened::TooLate),

@@ -151,6 +151,7 @@ async fn format_all<E: Event, F: Format<E>>(
             let event: Arc<Stamped<E>> = event;
             format.event(&event.event, lines);
         }
+        Delivery::Past(past) => format.event(&past.event.event, lines),
         Delivery::Lagged(dropped) => format.lagged(dropped, lines),
     };
     loop {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::method::Call;
+use crate::duration::Span;
 
 /// Who are you? The first thing that a client asks.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +55,24 @@ pub struct Subscribe {
     /// What to do about bulk events.
     #[serde(default)]
     pub bulk: Bulk,
+    /// First of all, send what was written before: nothing of it, if this is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<History>,
+    /// Of bulk events, old and new, only those of these apps and their steps; if it is left out, all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<Vec<String>>,
+}
+
+/// How much of the output of before is wanted; all that is kept where nothing is said.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct History {
+    /// At most so many lines of each app.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lines: Option<usize>,
+    /// Only what is not older than this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Span>,
 }
 
 /// The reply to [`Subscribe`]: where things stand, so that no change between a `status` and a `subscribe` is missed.
@@ -63,6 +82,9 @@ pub struct SubscribeReply {
     pub seq: u64,
     /// What `status` replies at this moment. Events that follow may already be contained in it.
     pub status: Value,
+    /// If the history was asked for: so many events of before follow, ahead of all others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<usize>,
 }
 
 impl Call for Subscribe {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::common::Done;
 pub use super::run_spec::{LogFile, Probe, Readiness, RestartPolicy, RestartWhen, RunSpec};
 use crate::duration::Span;
+use crate::rpc::history::Part;
 use crate::rpc::hub::Event as HubEvent;
 
 /// Starts the command. While it runs, the same specification again changes nothing; another one stops it first.
@@ -216,6 +217,30 @@ impl Output {
         // 32 bytes stand for what a line costs besides its text.
         self.lines.iter().map(|line| line.0.len() + 32).sum()
     }
+
+    /// Which part it is of what that source writes.
+    #[must_use]
+    pub fn part<'a>(&self, source: &'a str) -> Part<'a> {
+        Part {
+            source,
+            lane: match self.stream {
+                Stream::Stdout => 0,
+                Stream::Stderr => 1,
+            },
+            lines: self.lines.len(),
+            open: self.partial,
+        }
+    }
+
+    /// The same with only the last so many lines.
+    #[must_use]
+    pub fn last_lines(&self, lines: usize) -> Self {
+        let first = self.lines.len().saturating_sub(lines);
+        Self {
+            lines: self.lines.get(first..).unwrap_or_default().to_vec(),
+            ..*self
+        }
+    }
 }
 
 /// What `monday-run` tells.
@@ -245,6 +270,20 @@ impl HubEvent for Event {
         match self {
             Self::Output(output) => output.lines.len() as u64,
             _ => 1,
+        }
+    }
+
+    fn part(&self) -> Option<Part<'_>> {
+        match self {
+            Self::Output(output) => Some(output.part("")),
+            _ => None,
+        }
+    }
+
+    fn last_lines(&self, lines: usize) -> Option<Self> {
+        match self {
+            Self::Output(output) => Some(Self::Output(output.last_lines(lines))),
+            _ => None,
         }
     }
 }

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
 
 use super::run::{Output, State};
+use crate::rpc::history::Part;
 use crate::rpc::hub::Event as HubEvent;
 
 /// How is the project?
@@ -208,6 +209,23 @@ impl HubEvent for Event {
         match self {
             Self::Output { output, .. } => output.lines.len() as u64,
             _ => 1,
+        }
+    }
+
+    fn part(&self) -> Option<Part<'_>> {
+        match self {
+            Self::Output { app, output } => Some(output.part(app)),
+            _ => None,
+        }
+    }
+
+    fn last_lines(&self, lines: usize) -> Option<Self> {
+        match self {
+            Self::Output { app, output } => Some(Self::Output {
+                app: app.clone(),
+                output: output.last_lines(lines),
+            }),
+            _ => None,
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use interprocess::local_socket::tokio::Stream;
 use serde::Deserialize;
@@ -85,6 +86,13 @@ pub struct Events<E> {
 /// What a subscription brings.
 #[derive(Debug)]
 pub enum Received<E> {
+    /// An event of before the subscription.
+    Past {
+        /// When it was told first.
+        at: SystemTime,
+        /// The event.
+        event: E,
+    },
     /// An event.
     Event(E),
     /// This many lines were dropped on the way, because we were too slow.
@@ -111,8 +119,24 @@ impl Client {
         path: &Path,
         bulk: Bulk,
     ) -> Result<(Self, SubscribeReply, Events<E>), ClientError> {
+        let all = Subscribe {
+            bulk,
+            ..Subscribe::default()
+        };
+        Self::subscribe_as(path, &all).await
+    }
+
+    /// The same with all that can be asked for. Of a history, as many events as the reply says are
+    /// [`Received::Past`], and they come first.
+    ///
+    /// # Errors
+    /// As [`Self::subscribe`].
+    pub async fn subscribe_as<E: DeserializeOwned>(
+        path: &Path,
+        wanted: &Subscribe,
+    ) -> Result<(Self, SubscribeReply, Events<E>), ClientError> {
         let (client, events) = Self::connect_with_events(path).await?;
-        let reply = client.call(&Subscribe { bulk }).await?;
+        let reply = client.call(wanted).await?;
         Ok((client, reply, events))
     }
 
@@ -193,8 +217,17 @@ impl<E: DeserializeOwned> Events<E> {
             if let Ok(Own::Lagged { dropped }) = Own::deserialize(&value) {
                 return Some(Received::Lagged(dropped));
             }
+            let at = value
+                .get("at")
+                .and_then(Value::as_str)
+                .map(humantime::parse_rfc3339);
             match serde_json::from_value(value) {
-                Ok(event) => return Some(Received::Event(event)),
+                Ok(event) => {
+                    return Some(match at {
+                        Some(Ok(at)) => Received::Past { at, event },
+                        _ => Received::Event(event),
+                    });
+                }
                 Err(error) => tracing::debug!(%error, "an unknown event was passed over"),
             }
         }

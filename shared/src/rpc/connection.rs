@@ -16,7 +16,7 @@ use super::service::{Context, Service, hello, params, reply};
 use crate::protocol::MAX_LINE_BYTES;
 use crate::protocol::common::{Done, Hello, Shutdown, Subscribe, SubscribeReply};
 use crate::protocol::error::{ErrorKind, RpcError};
-use crate::protocol::message::{EVENT_METHOD, Id, Reply, Request, Version};
+use crate::protocol::message::{EVENT_METHOD, Id, Reply, Request, Stamped, Version};
 
 /// How many requests of one client may be under way; further ones wait unread in the socket.
 const REQUESTS_AT_ONCE: usize = 64;
@@ -126,9 +126,14 @@ async fn respond<S: Service>(context: &Context<S>, request: Request) -> Answer<S
         "subscribe" => {
             let subscribe: Subscribe = params(&method, given)?;
             // The subscription begins before the status is taken, so that no change falls between the two.
-            let (seq, subscription) = context.hub.subscribe(subscribe.bulk);
+            let (seq, history, subscription) = context.hub.subscribe_as(&subscribe);
             let status = context.service.call("status", empty()).await?;
-            return Ok((reply(&SubscribeReply { seq, status })?, Some(subscription)));
+            let told = SubscribeReply {
+                seq,
+                status,
+                history: subscribe.history.map(|_| history),
+            };
+            return Ok((reply(&told)?, Some(subscription)));
         }
         _ => context.service.call(&method, given).await?,
     };
@@ -260,6 +265,15 @@ struct Notice<'a, P> {
     params: P,
 }
 
+/// An event of before the subscription.
+#[derive(Serialize)]
+struct OfBefore<'a, E> {
+    /// When it was told first, in RFC 3339.
+    at: String,
+    #[serde(flatten)]
+    event: &'a Stamped<E>,
+}
+
 /// What a subscriber that was too slow is told.
 #[derive(Serialize)]
 struct Lagged {
@@ -270,6 +284,13 @@ struct Lagged {
 fn append_event<E: Serialize>(line: &mut Vec<u8>, delivery: &Delivery<E>) {
     match delivery {
         Delivery::Event(event) => append(line, &notice(event.as_ref())),
+        Delivery::Past(past) => append(
+            line,
+            &notice(OfBefore {
+                at: humantime::format_rfc3339_millis(past.at).to_string(),
+                event: past.event.as_ref(),
+            }),
+        ),
         Delivery::Lagged(dropped) => append(
             line,
             &notice(Lagged {

@@ -6,11 +6,12 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::Notify;
 
-use crate::protocol::common::Bulk;
+use super::history::{History, Limits, Part, Past, belongs};
+use crate::protocol::common::{Bulk, Subscribe};
 use crate::protocol::message::Stamped;
 
 /// What a hub needs to know of an event.
@@ -23,6 +24,20 @@ pub trait Event: Send + Sync + 'static {
     /// How many things (lines) a subscriber misses when this bulk event is dropped for it.
     fn bulk_items(&self) -> u64 {
         1
+    }
+
+    /// What a bulk event is part of, if it is to be kept for readers who come late.
+    fn part(&self) -> Option<Part<'_>> {
+        None
+    }
+
+    /// The same event with only its last so many lines; nothing if it cannot be cut.
+    fn last_lines(&self, lines: usize) -> Option<Self>
+    where
+        Self: Sized,
+    {
+        let _ = lines;
+        None
     }
 }
 
@@ -56,6 +71,8 @@ impl<E> Clone for Hub<E> {
 struct Shared<E> {
     seq: u64,
     queues: Vec<Weak<Queue<E>>>,
+    /// What is kept for those who come late.
+    history: Option<History<E>>,
 }
 
 /// What waits for one subscriber.
@@ -71,7 +88,11 @@ struct Queue<E> {
 #[derive(Debug)]
 struct Waiting<E> {
     bulk: Bulk,
+    /// Whose bulk is wanted; nothing: everybody's.
+    of: Option<Vec<String>>,
     patience: Duration,
+    /// What was published before the subscription began; it weighs nothing, since the history holds it as well.
+    past: VecDeque<Past<E>>,
     events: VecDeque<Arc<Stamped<E>>>,
     states: usize,
     bulk_bytes: usize,
@@ -82,6 +103,8 @@ struct Waiting<E> {
 /// What a subscriber gets.
 #[derive(Debug)]
 pub enum Delivery<E> {
+    /// An event of before the subscription.
+    Past(Past<E>),
     /// An event.
     Event(Arc<Stamped<E>>),
     /// This many bulk items (lines) were dropped here, because the subscriber was too slow.
@@ -104,10 +127,21 @@ impl<E: Event> Hub<E> {
     /// A hub that nobody listens to yet.
     #[must_use]
     pub fn new() -> Self {
+        Self::keeping(None)
+    }
+
+    /// The same, keeping so much of each source for those who come late.
+    #[must_use]
+    pub fn with_history(limits: Limits) -> Self {
+        Self::keeping(Some(History::new(limits)))
+    }
+
+    fn keeping(history: Option<History<E>>) -> Self {
         Self {
             shared: Arc::new(Mutex::new(Shared {
                 seq: 0,
                 queues: Vec::new(),
+                history,
             })),
         }
     }
@@ -127,6 +161,9 @@ impl<E: Event> Hub<E> {
             seq: shared.seq,
             event,
         });
+        if let Some(history) = &mut shared.history {
+            history.keep(&event, SystemTime::now());
+        }
         shared.queues.retain(|queue| {
             let Some(queue) = queue.upgrade() else {
                 return false;
@@ -166,10 +203,34 @@ impl<E: Event> Hub<E> {
         bulk: Bulk,
         patience: Duration,
     ) -> (u64, Subscription<E>) {
+        let all = Subscribe {
+            bulk,
+            ..Subscribe::default()
+        };
+        let (seq, _, subscription) = self.begin(&all, patience);
+        (seq, subscription)
+    }
+
+    /// Begins a subscription as a client asked for it. Returns the number of the last event before, and of how many
+    /// events of before the history consists that it begins with.
+    #[must_use]
+    pub fn subscribe_as(&self, wanted: &Subscribe) -> (u64, usize, Subscription<E>) {
+        self.begin(wanted, PATIENCE)
+    }
+
+    fn begin(&self, wanted: &Subscribe, patience: Duration) -> (u64, usize, Subscription<E>) {
+        let mut shared = lock(&self.shared);
+        let past = match (&shared.history, &wanted.history) {
+            (Some(history), Some(much)) => history.pick(much, wanted.of.as_deref()),
+            _ => VecDeque::new(),
+        };
+        let history = past.len();
         let queue = Arc::new(Queue {
             waiting: Mutex::new(Waiting {
-                bulk,
+                bulk: wanted.bulk,
+                of: wanted.of.clone(),
                 patience,
+                past,
                 events: VecDeque::new(),
                 states: 0,
                 bulk_bytes: 0,
@@ -179,9 +240,8 @@ impl<E: Event> Hub<E> {
             filled: Notify::new(),
             emptied: Notify::new(),
         });
-        let mut shared = lock(&self.shared);
         shared.queues.push(Arc::downgrade(&queue));
-        (shared.seq, Subscription { queue })
+        (shared.seq, history, Subscription { queue })
     }
 
     fn full_lossless_queue(&self) -> Option<Arc<Queue<E>>> {
@@ -198,7 +258,7 @@ impl<E: Event> Waiting<E> {
     fn put(&mut self, event: &Arc<Stamped<E>>) -> bool {
         match event.event.bulk_bytes() {
             None => self.states += 1,
-            Some(_) if self.bulk == Bulk::Skip => return true,
+            Some(_) if self.bulk == Bulk::Skip || !self.wants(&event.event) => return true,
             Some(_) if self.bulk_bytes >= BULK_LIMIT_BYTES || self.dropped > 0 => {
                 self.dropped += event.event.bulk_items();
                 return true;
@@ -210,9 +270,20 @@ impl<E: Event> Waiting<E> {
         !self.given_up
     }
 
+    /// Whether it is of one of those whose bulk was asked for.
+    fn wants(&self, event: &E) -> bool {
+        match (&self.of, event.part()) {
+            (Some(of), Some(part)) => belongs(part.source, of),
+            _ => true,
+        }
+    }
+
     /// What was dropped is told where it is missing: after all bulk that came before it and before all that comes
     /// later, since none is put in while the count stands. State events may overtake the count, never each other.
     fn take(&mut self) -> Option<Delivery<E>> {
+        if let Some(past) = self.past.pop_front() {
+            return Some(Delivery::Past(past));
+        }
         if let Some(event) = self.events.pop_front() {
             match event.event.bulk_bytes() {
                 None => self.states -= 1,
@@ -299,6 +370,7 @@ mod tests {
             match delivery {
                 Delivery::Event(event) => seqs.push(event.seq),
                 Delivery::Lagged(dropped) => lagged += dropped,
+                Delivery::Past(_) => panic!("no history was asked for"),
             }
         }
         (seqs, lagged)
@@ -348,7 +420,7 @@ mod tests {
         for seq in 1..=100 {
             match reader.next().await.unwrap() {
                 Delivery::Event(event) => assert_eq!(event.seq, seq),
-                Delivery::Lagged(_) => panic!("a lossless subscriber lost something"),
+                other => panic!("a lossless subscriber lost something: {other:?}"),
             }
             assert!(lock(&reader.queue.waiting).bulk_bytes <= BULK_LIMIT_BYTES * 3 / 2);
         }

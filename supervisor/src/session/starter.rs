@@ -56,7 +56,10 @@ impl Starter {
     /// Starts the monday-run of an app and keeps it alive.
     pub(super) fn guard(&self, app: &App, board: &Arc<Board>) -> Result<Arc<Guardian>, Error> {
         let mut launch = self.launch(run::NAME, Some(app.name.clone()))?;
-        launch.args = vec!["--name".into(), app.name.clone().into()];
+        // Its last lines are kept here, together with those of its steps.
+        launch.args = ["--history", "0", "--name", &app.name]
+            .map(Into::into)
+            .into();
         let (sidecar, news) = self.keep(launch, Bulk::Lossless);
         let state = self.surroundings.state.clone();
         let guardian = Arc::new(Guardian::new(

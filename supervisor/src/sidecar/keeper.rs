@@ -286,7 +286,7 @@ where
     async fn pass_on(&self, events: &mut Events<E>) {
         while let Some(received) = events.next().await {
             let news = match received {
-                Received::Event(event) => News::Event(event),
+                Received::Event(event) | Received::Past { event, .. } => News::Event(event),
                 Received::Lagged(dropped) => News::Lagged(dropped),
             };
             if self.news.send(news).await.is_err() {

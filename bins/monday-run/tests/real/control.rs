@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use monday_shared::duration::Span;
-use monday_shared::protocol::common::{Bulk, Shutdown};
+use monday_shared::protocol::common::{Bulk, History, Shutdown, Subscribe};
 use monday_shared::protocol::error::{ErrorKind, RpcError};
 use monday_shared::protocol::run::{
     Event, Phase, Restart, RunSpec, Signal, Start, State, Status, Stop,
 };
-use monday_shared::rpc::client::{Client, ClientError, Received};
+use monday_shared::rpc::client::{Client, ClientError, Events, Received};
 use nix::sys::signal::Signal as OsSignal;
 
 use crate::harness::{Run, World};
@@ -325,4 +325,81 @@ async fn nothing_new_is_started_once_the_end_was_asked_for() {
     assert_eq!(error.data.kind, ErrorKind::ShuttingDown);
     run.signal(OsSignal::SIGTERM);
     run.end();
+}
+
+/// Subscribes and returns the lines of before; the connection stays open.
+async fn late_reader(socket: &Path, history: History) -> (Vec<String>, Events<Event>, Client) {
+    let wanted = Subscribe {
+        history: Some(history),
+        ..Subscribe::default()
+    };
+    let (client, reply, mut events) = Client::subscribe_as::<Event>(socket, &wanted)
+        .await
+        .unwrap();
+    let mut lines = Vec::new();
+    for _ in 0..reply.history.unwrap() {
+        match events.next().await.unwrap() {
+            Received::Past {
+                event: Event::Output(output),
+                ..
+            } => lines.extend(output.lines.iter().map(|line| line.text().into_owned())),
+            other => panic!("{other:?} is not of before"),
+        }
+    }
+    (lines, events, client)
+}
+
+#[tokio::test]
+async fn a_late_reader_gets_the_last_lines_and_what_follows_without_a_gap() {
+    let guardian = guardian(&[]).await;
+    let script = "seq 1 20000; while [ ! -e go ]; do sleep 0.01; done; echo after";
+    let (_all, _, mut events) = Client::subscribe::<Event>(&guardian.socket, Bulk::Lossless)
+        .await
+        .unwrap();
+    guardian.client.call(&shell(script)).await.unwrap();
+    loop {
+        if let Received::Event(Event::Output(output)) = events.next().await.unwrap()
+            && output.lines.last().is_some_and(|line| line.0 == b"20000")
+        {
+            break;
+        }
+    }
+    let (all, _, _client) = late_reader(&guardian.socket, History::default()).await;
+    assert!((10_000..20_000).contains(&all.len()), "{}", all.len());
+    let first: usize = all[0].parse().unwrap();
+    assert!(
+        all.iter()
+            .zip(first..)
+            .all(|(line, number)| *line == number.to_string())
+    );
+    assert_eq!(all.last().unwrap(), "20000");
+    let three = History {
+        lines: Some(3),
+        since: Some(Span::from_secs(3600)),
+    };
+    let (last, mut events, _client) = late_reader(&guardian.socket, three).await;
+    assert_eq!(last, ["19998", "19999", "20000"]);
+    std::fs::write(guardian.world.path("go"), "").unwrap();
+    match events.next().await.unwrap() {
+        Received::Event(Event::Output(output)) => assert_eq!(output.lines[0].text(), "after"),
+        other => panic!("{other:?} is not what follows"),
+    }
+    guardian.client.call(&Shutdown {}).await.unwrap();
+    assert_eq!(guardian.run.end().0, 0);
+}
+
+#[tokio::test]
+async fn without_a_history_there_is_nothing_of_before() {
+    let guardian = guardian(&["--history", "0"]).await;
+    let (_all, _, mut events) = Client::subscribe::<Event>(&guardian.socket, Bulk::Lossless)
+        .await
+        .unwrap();
+    guardian.client.call(&shell("echo one")).await.unwrap();
+    while !matches!(events.next().await, Some(Received::Event(Event::State(state))) if state.phase == Phase::Exited)
+    {
+    }
+    let (lines, _, _client) = late_reader(&guardian.socket, History::default()).await;
+    assert!(lines.is_empty());
+    guardian.client.call(&Shutdown {}).await.unwrap();
+    assert_eq!(guardian.run.end().0, 0);
 }

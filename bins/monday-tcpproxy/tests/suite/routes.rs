@@ -42,7 +42,7 @@ fn told(events: &mut Subscription<Event>) -> Vec<String> {
                 Event::Closed { id } => format!("closed {id}"),
                 other => other.to_string(),
             },
-            Delivery::Lagged(_) => panic!("events were lost"),
+            other => panic!("events were lost: {other:?}"),
         })
         .collect()
 }

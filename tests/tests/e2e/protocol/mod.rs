@@ -8,7 +8,7 @@ mod stage;
 
 use std::collections::BTreeSet;
 
-use monday_shared::protocol::common::{Hello, Subscribe};
+use monday_shared::protocol::common::{Hello, History, Subscribe};
 use monday_shared::protocol::error::ErrorKind;
 use monday_shared::protocol::{ipalias, run, supervisor, tcpproxy};
 use monday_tests::document;
@@ -114,6 +114,7 @@ fn every_parameter_is_explained() {
     let all = [
         fields::<Hello>(),
         fields::<Subscribe>(),
+        fields::<History>(),
         fields::<run::RunSpec>(),
         fields::<run::RestartPolicy>(),
         fields::<run::Readiness>(),
