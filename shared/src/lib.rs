@@ -11,7 +11,7 @@
 //! - [`identity`]: what root does for a user, it does as that user; [`handover`]: how it hands over a port below 1024;
 //! - what whoever relays needs: [`accept`], [`address`], [`dial`], [`half_closed`], [`open_files`];
 //! - small pieces that would otherwise be written several times: [`address_env`], [`backoff`], [`duration`], [`holder`],
-//!   [`lines`], [`name_colour`].
+//!   [`hostname`], [`lines`], [`name_colour`], [`signal_name`], [`start_fault`].
 //!
 //! `shared` knows no other crate of the workspace. The wire format is documented in `shared/PROTOCOL.md`.
 
@@ -24,6 +24,7 @@ pub mod duration;
 pub mod half_closed;
 pub mod handover;
 pub mod holder;
+pub mod hostname;
 pub mod identity;
 pub mod lease;
 pub mod life;
@@ -33,4 +34,6 @@ pub mod open_files;
 pub mod platform;
 pub mod protocol;
 pub mod rpc;
+pub mod signal_name;
 pub mod socket;
+pub mod start_fault;

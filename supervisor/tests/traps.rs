@@ -138,6 +138,8 @@ traps! {
     the_remote_types_do_not_listen_here: "remote-types",
     a_project_may_have_only_forwards_and_two_of_them_one_hostname: "only-forwards",
     two_forwards_cannot_listen_on_the_same_port_of_one_name: "same-listener",
+    a_proxy_that_leads_to_itself_is_an_error: "proxy-loop",
+    with_private_names_a_proxy_may_lead_to_its_own_name: "private-proxy",
     names_may_have_spaces: "names-with-spaces",
     two_things_of_one_name_are_an_error: "two-of-one-name",
     an_unknown_forward_type_lists_the_types: "unknown-forward-type",

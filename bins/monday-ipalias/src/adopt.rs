@@ -7,10 +7,10 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::error::Error;
-use crate::hostname::Hostname;
 use crate::hosts::adoption::{Taken, without};
 use crate::hosts::file::HostsFile;
 use crate::settings::Settings;
+use monday_shared::hostname::Hostname;
 
 /// A name that was on somebody else's line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

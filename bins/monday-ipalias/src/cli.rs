@@ -7,7 +7,6 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use monday_shared::life::LifeArgs;
 
 use crate::error::Error;
-use crate::hostname::{Flaw, Hostname};
 use crate::hosts::file::HowToWrite;
 use crate::hosts::step::Steps;
 use crate::lease::LeaseFolder;
@@ -15,6 +14,7 @@ use crate::privilege::{PrivilegeError, Standing};
 use crate::range::Range;
 use crate::settings::Settings;
 use crate::status::DEFAULT_FILE;
+use monday_shared::hostname::{Flaw, Hostname};
 
 const EXAMPLES: &str = "\
 Examples:

@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use monday_shared::life::{Failure, LifeError, exit};
 use monday_shared::protocol::error::{ErrorKind, RpcError};
 
-use crate::hostname::{Flaw, Hostname};
 use crate::hosts::block::Malformed;
 use crate::privilege::PrivilegeError;
 use crate::range::Range;
+use monday_shared::hostname::{Flaw, Hostname};
 
 /// Why names could not be given addresses, or the hosts file not be written.
 #[derive(Debug, thiserror::Error)]

@@ -20,9 +20,9 @@ use nix::fcntl::OFlag;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
-use crate::hostname::Hostname;
 use crate::hosts::folder_lock::FolderLock;
 use crate::owner::{InstanceId, Owner};
+use monday_shared::hostname::Hostname;
 
 /// The folder's name within the runtime folder. No project's folder begins with a dot.
 const FOLDER: &str = ".ipalias";

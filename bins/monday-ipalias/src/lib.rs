@@ -33,7 +33,6 @@ pub mod alias;
 pub mod cli;
 pub mod companion;
 pub mod error;
-pub mod hostname;
 pub mod hosts;
 pub mod lease;
 pub mod ledger;

@@ -8,8 +8,8 @@ use std::net::Ipv4Addr;
 
 use monday_shared::socket::runtime_dir::Fnv;
 
-use crate::hostname::Hostname;
 use crate::range::{Range, avoided};
+use monday_shared::hostname::Hostname;
 
 /// Every address that the name may get, the best one first.
 pub fn candidates(name: &Hostname, range: Range) -> impl Iterator<Item = Ipv4Addr> + use<> {

@@ -6,12 +6,12 @@ use std::net::{IpAddr, Ipv4Addr};
 use monday_shared::protocol::ipalias::NameSpec;
 
 use crate::error::Error;
-use crate::hostname::Hostname;
 use crate::hosts::view::View;
 use crate::lease::Lease;
 use crate::pick::candidates;
 use crate::probe::Busy;
 use crate::range::{Range, avoided};
+use monday_shared::hostname::Hostname;
 
 /// How many addresses are passed over because of their ports before the first one is taken as it is. Whatever holds
 /// the port on so many addresses holds it on all that matter.

@@ -6,10 +6,10 @@ use std::path::Path;
 use monday_shared::protocol::ipalias::{HostsStatus, NameStatus};
 
 use crate::companion::Companion;
-use crate::hostname::Hostname;
 use crate::hosts::adoption::is_of_the_go_tool;
 use crate::hosts::view::{Mapping, View};
 use crate::plan::Assigned;
+use monday_shared::hostname::Hostname;
 
 /// The hosts file that is meant where none is named.
 pub const DEFAULT_FILE: &str = "/etc/hosts";

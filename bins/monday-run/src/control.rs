@@ -3,10 +3,10 @@
 use monday_shared::protocol::common::Done;
 use monday_shared::protocol::error::{ErrorKind, RpcError};
 use monday_shared::protocol::run::{Methods, Restart, Signal, Start, State, Status, Stop};
+use monday_shared::signal_name;
 
 use crate::guardian::Guardian;
 use crate::request::{How, Refusal};
-use crate::signal;
 use crate::spec::CheckedSpec;
 
 /// Answers clients.
@@ -41,7 +41,7 @@ impl Methods for Control {
     }
 
     async fn signal(&self, params: Signal) -> Result<Done, RpcError> {
-        let signal = signal::parse(&params.signal)
+        let signal = signal_name::parse(&params.signal)
             .map_err(|error| RpcError::invalid_params("signal", error))?;
         self.guardian.signal(signal).await.map_err(refused)?;
         Ok(Done {})

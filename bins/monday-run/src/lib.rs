@@ -37,7 +37,6 @@ pub mod request;
 mod restart;
 pub mod run;
 mod session;
-pub mod signal;
 pub mod spawn;
 pub mod spec;
 mod state;

@@ -5,15 +5,16 @@ use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 
 use monday_shared::platform;
+use monday_shared::start_fault::StartFault;
 use nix::sys::signal::Signal;
 
 use crate::pty::Terminal;
 use crate::session;
 use crate::spec::CheckedSpec;
 
-mod explain;
+mod fault;
 
-pub use explain::SpawnError;
+pub use fault::SpawnError;
 
 /// Where the output of a program goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,9 +56,11 @@ pub fn spawn(
     surroundings: &Surroundings,
     output: Output,
 ) -> Result<Spawned, SpawnError> {
-    let os = |source| SpawnError::Os {
-        program: spec.program().to_owned(),
-        source,
+    let os = |source| {
+        SpawnError::Program(StartFault::Os {
+            program: spec.program().to_owned(),
+            source,
+        })
     };
     let mut command = command(spec, surroundings);
     let (stdout, stderr) = match output {
@@ -85,7 +88,7 @@ pub fn spawn(
     // The child is waited for by number, with all that is adopted: see `children`.
     let child = command
         .spawn()
-        .map_err(|error| explain::explain(spec, error))?;
+        .map_err(|error| fault::explain(spec, error))?;
     Ok(Spawned {
         pid: child.id(),
         stdout,

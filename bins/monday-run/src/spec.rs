@@ -7,7 +7,7 @@ use monday_shared::protocol::run::{LogFile, Probe, Readiness, RestartPolicy, Run
 use nix::sys::signal::Signal;
 
 use crate::probe::{http, tcp};
-use crate::signal::{self, SignalError};
+use monday_shared::signal_name::{self, SignalError};
 
 /// What is wrong with a [`RunSpec`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -91,7 +91,7 @@ impl TryFrom<RunSpec> for CheckedSpec {
         if let Some(ready) = &spec.ready {
             check_probe(&ready.probe)?;
         }
-        let stop_signal = signal::parse(&spec.stop_signal)?;
+        let stop_signal = signal_name::parse(&spec.stop_signal)?;
         Ok(Self { spec, stop_signal })
     }
 }

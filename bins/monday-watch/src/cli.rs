@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::job;
 use crate::job::busy::OnBusy;
 use crate::run::Settings;
-use crate::signal_name;
+use monday_shared::signal_name;
 
 /// What the watch of the command line is known by.
 const ID: &str = "watch";
@@ -231,7 +231,7 @@ mod tests {
         }
         assert!(matches!(
             settings("x src --signal HOP -- a"),
-            Err(Error::Signal { .. })
+            Err(Error::Signal(_))
         ));
     }
 }

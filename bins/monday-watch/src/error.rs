@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use monday_shared::life::LifeError;
 use monday_shared::life::exit::{FAILED, Failure, USAGE};
 use monday_shared::protocol::error::{ErrorKind, RpcError};
+use monday_shared::signal_name::SignalError;
 
 use crate::rules::PatternError;
 
@@ -41,13 +42,8 @@ pub enum Error {
     #[error(transparent)]
     Pattern(#[from] PatternError),
     /// A signal that is none.
-    #[error(
-        "`{text}` is no signal: write a name such as TERM, SIGINT or usr1, or its number (`kill -l` lists them)"
-    )]
-    Signal {
-        /// What was written.
-        text: String,
-    },
+    #[error(transparent)]
+    Signal(#[from] SignalError),
     /// It is about to end.
     #[error("monday-watch is about to end")]
     Ending,
@@ -72,7 +68,7 @@ impl Failure for Error {
             | Self::Twice { .. }
             | Self::Path { .. }
             | Self::Pattern(_)
-            | Self::Signal { .. } => USAGE,
+            | Self::Signal(_) => USAGE,
             Self::Ending | Self::Life(_) | Self::Io { .. } => FAILED,
         }
     }
@@ -86,7 +82,7 @@ impl From<Error> for RpcError {
             | Error::Twice { .. }
             | Error::Path { .. }
             | Error::Pattern(_)
-            | Error::Signal { .. } => ErrorKind::InvalidParams,
+            | Error::Signal(_) => ErrorKind::InvalidParams,
             Error::Ending => ErrorKind::ShuttingDown,
             Error::Life(_) | Error::Io { .. } => ErrorKind::Os,
         };

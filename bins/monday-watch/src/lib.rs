@@ -37,7 +37,6 @@ mod repository;
 mod root;
 pub mod rules;
 pub mod run;
-mod signal_name;
 pub mod snapshot;
 mod text;
 mod tree;

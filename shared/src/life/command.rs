@@ -11,6 +11,7 @@ use tokio::process::{Child, Command};
 
 use crate::address_env::Variable;
 use crate::platform;
+use crate::start_fault::{Attempt, StartFault, explain};
 
 /// What to run, and what it finds in its environment.
 #[derive(Clone, Debug)]
@@ -26,22 +27,6 @@ impl CommandSpec {
     #[must_use]
     pub fn from_words(words: Vec<OsString>, env: Vec<Variable>) -> Option<Self> {
         (!words.is_empty()).then_some(Self { words, env })
-    }
-}
-
-/// The command could not be started.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot run `{program}`: {}", reason(.source))]
-pub struct CommandError {
-    program: String,
-    source: io::Error,
-}
-
-fn reason(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => "there is no such program in PATH".to_owned(),
-        io::ErrorKind::PermissionDenied => "it may not be executed".to_owned(),
-        _ => error.to_string(),
     }
 }
 
@@ -64,14 +49,14 @@ impl Running {
     /// TERM. `spawn` makes the child.
     ///
     /// # Errors
-    /// [`CommandError`] naming the program.
+    /// [`StartFault`] says which, and why.
     pub(super) fn start(
         spec: &CommandSpec,
         own_stdin: bool,
         spawn: impl FnOnce(std::process::Command) -> io::Result<Child>,
-    ) -> Result<Self, CommandError> {
+    ) -> Result<Self, StartFault> {
         let Some((program, arguments)) = spec.words.split_first() else {
-            return Err(CommandError {
+            return Err(StartFault::Os {
                 program: String::new(),
                 source: io::ErrorKind::InvalidInput.into(),
             });
@@ -88,10 +73,8 @@ impl Running {
         platform::unblock_signals(&mut command);
         platform::die_with_parent(&mut command, Signal::SIGTERM);
         platform::restore_open_files(&mut command);
-        let child = spawn(command).map_err(|source| CommandError {
-            program: program.to_string_lossy().into_owned(),
-            source,
-        })?;
+        let child = spawn(command)
+            .map_err(|error| explain(&Attempt::here(&program.to_string_lossy()), error))?;
         Ok(Self { child })
     }
 

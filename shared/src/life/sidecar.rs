@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{LifeArgs, OutputFormat};
-use super::command::{self, CommandError, CommandSpec, Running};
+use super::command::{self, CommandSpec, Running};
 use super::exit::{Ending, Failure};
 use super::lifeline;
 use super::report::{Json, Reporter, Sink, Text};
@@ -22,6 +22,7 @@ use crate::rpc::hub::{Event, Hub};
 use crate::rpc::server::serve;
 use crate::rpc::service::{Service, Switches};
 use crate::socket::{ControlSocket, SocketError};
+use crate::start_fault::StartFault;
 
 /// How long COMMAND may take to end after `shutdown`: as long as an app by default.
 const COMMAND_GRACE: Duration = Duration::from_secs(10);
@@ -41,7 +42,7 @@ pub enum LifeError {
     Socket(#[from] SocketError),
     /// COMMAND cannot be run.
     #[error(transparent)]
-    Command(#[from] CommandError),
+    Command(#[from] StartFault),
     /// The operating system refused something basic.
     #[error("cannot {what}: {source}")]
     Io {

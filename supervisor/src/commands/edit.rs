@@ -6,6 +6,7 @@ use std::process::{ExitCode, ExitStatus};
 
 use clap::Args;
 use monday_shared::life::args::OutputFormat;
+use monday_shared::start_fault::{Attempt, explain};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{failed, refuse, refuse_because, validate};
@@ -45,7 +46,7 @@ pub fn run(args: &EditArgs) -> ExitCode {
         .map(OsString::from)
         .chain(files.into_iter().map(PathBuf::into_os_string));
     match wait_for(&program, arguments) {
-        Err(error) => failed(&format!("cannot run the editor `{program}`: {error}")),
+        Err(error) => failed(&explain(&Attempt::here(&program), error).to_string()),
         Ok(status) if !status.success() => {
             failed(&format!("the editor `{program}` ended with {status}"))
         }

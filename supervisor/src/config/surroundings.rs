@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 /// What a path leads to, links followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A file with bytes in it, or a pipe that gives some.
+    /// A file with bytes in it.
     File,
     /// A folder.
     Folder,
-    /// A device, a socket, …
+    /// A pipe, as a shell makes for `<(...)`, a device, a socket, …
     Other,
 }
 
@@ -79,7 +79,7 @@ impl Surroundings for System {
         let kind = std::fs::metadata(path).ok()?.file_type();
         Some(if kind.is_dir() {
             Kind::Folder
-        } else if kind.is_file() || is_pipe(kind) {
+        } else if kind.is_file() {
             Kind::File
         } else {
             Kind::Other
@@ -102,16 +102,6 @@ impl Surroundings for System {
             .read_to_end(&mut bytes)?;
         Ok(bytes)
     }
-}
-
-#[cfg(unix)]
-fn is_pipe(kind: std::fs::FileType) -> bool {
-    std::os::unix::fs::FileTypeExt::is_fifo(&kind)
-}
-
-#[cfg(not(unix))]
-fn is_pipe(_kind: std::fs::FileType) -> bool {
-    false
 }
 
 #[cfg(test)]

@@ -59,7 +59,7 @@ pub fn write(files: &[FileSpec], data: &Data) -> Result<(), FilesError> {
     for (file, rendered) in files.iter().zip(rendered) {
         match file {
             FileSpec::Content { to, .. } => {
-                put(to, rendered.unwrap_or_default().as_bytes(), None)?;
+                put(to, rendered.unwrap_or_default().as_bytes())?;
             }
             FileSpec::Copy { from, to } => copy(from, to)?,
         }
@@ -68,22 +68,24 @@ pub fn write(files: &[FileSpec], data: &Data) -> Result<(), FilesError> {
 }
 
 fn copy(from: &Path, to: &Path) -> Result<(), FilesError> {
-    let unreadable = |source| FilesError::Io {
-        what: "copy",
-        path: from.to_owned(),
-        source,
-    };
-    let content = std::fs::read(from).map_err(unreadable)?;
-    let mode = std::fs::metadata(from).map_err(unreadable)?.permissions();
-    put(to, &content, Some(mode))
+    let unreadable = |source| io_error("copy", from, source);
+    let about = std::fs::metadata(from).map_err(unreadable)?;
+    // Opening a pipe would wait for its writer, and a device may have no end.
+    write::check_kind(&about).map_err(unreadable)?;
+    let content = std::fs::File::open(from).map_err(unreadable)?;
+    write::copy(to, content, about.permissions()).map_err(|error| io_error("write", to, error))
 }
 
-fn put(to: &Path, content: &[u8], mode: Option<std::fs::Permissions>) -> Result<(), FilesError> {
-    write::replace(to, content, mode).map_err(|source| FilesError::Io {
-        what: "write",
-        path: to.to_owned(),
+fn put(to: &Path, content: &[u8]) -> Result<(), FilesError> {
+    write::replace(to, content).map_err(|error| io_error("write", to, error))
+}
+
+fn io_error(what: &'static str, path: &Path, source: io::Error) -> FilesError {
+    FilesError::Io {
+        what,
+        path: path.to_owned(),
         source,
-    })
+    }
 }
 
 #[cfg(test)]
@@ -122,5 +124,35 @@ mod tests {
         write(&files, &Data::default()).unwrap();
         assert_eq!(std::fs::read(&to).unwrap(), b"#!\xff");
         assert_eq!(to.metadata().unwrap().permissions().mode() & 0o777, 0o751);
+    }
+
+    #[test]
+    fn only_files_are_copied_and_only_files_are_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let file = dir.path().join("file");
+        std::fs::write(&file, "old").unwrap();
+        let copy = |from: &Path, to: &Path| FileSpec::Copy {
+            from: from.to_owned(),
+            to: to.to_owned(),
+        };
+        let content = |to: &Path| FileSpec::Content {
+            to: to.to_owned(),
+            content: "new".to_owned(),
+        };
+        for (wrong, part) in [
+            (copy(&pipe, &file), "it is a pipe"),
+            (copy(dir.path(), &file), "it is a folder"),
+            (copy(&file, &pipe), "it is a pipe"),
+            (content(&pipe), "it is a pipe"),
+            (content(dir.path()), "it is a folder"),
+            (content(Path::new("/dev/null")), "it is a device"),
+        ] {
+            let error = write(&[wrong], &Data::default()).unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
+        }
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "old");
+        assert!(!Path::new("/dev/null").metadata().unwrap().is_file());
     }
 }

@@ -4,7 +4,7 @@
 //! files' global section, the app's section, the app's `env_file`. The first is not here: a child inherits it.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::Step;
 use crate::config::env_file;
@@ -46,18 +46,18 @@ pub(super) fn of_all_apps(settings: &Settings) -> Vec<Variable> {
 impl Step {
     /// What to add to the process's own environment, each name once.
     ///
-    /// `common` is what every app of the project gets; `read` reads an `env_file` whole.
+    /// `common` is what every app of the project gets; `texts` are those of the `env_files`, in their order.
     ///
     /// # Errors
     /// An `env_file` that cannot be read or understood: the step cannot run, other apps can.
     pub fn environment(
         &self,
         common: &[Variable],
-        read: impl Fn(&Path) -> io::Result<String>,
+        texts: impl IntoIterator<Item = io::Result<String>>,
     ) -> Result<Vec<Variable>, EnvFileError> {
         let mut layers = vec![common.to_vec(), self.env.clone()];
-        for path in &self.env_files {
-            let text = read(path).map_err(|source| EnvFileError::Unreadable {
+        for (path, text) in self.env_files.iter().zip(texts) {
+            let text = text.map_err(|source| EnvFileError::Unreadable {
                 path: path.clone(),
                 source,
             })?;

@@ -43,7 +43,7 @@ impl Guardian {
 
     /// Starts the app. What goes wrong is the app's state afterwards, not an error of the project.
     pub async fn start(&self, common: &[Variable]) {
-        let start = match run_spec::of_app(&self.app, common) {
+        let start = match run_spec::of_app(&self.app, common).await {
             Ok(Some(spec)) => Start { spec },
             Ok(None) => return,
             Err(why) => return self.failed(why.to_string()),
@@ -67,7 +67,7 @@ impl Guardian {
     /// # Errors
     /// What monday-run replies, or that the `env_file` cannot be used any more: then the old process goes on.
     pub async fn restart(&self, common: &[Variable]) -> Result<RunState, RpcError> {
-        let start = match run_spec::of_app(&self.app, common) {
+        let start = match run_spec::of_app(&self.app, common).await {
             Ok(Some(spec)) => Start { spec },
             Ok(None) => return Ok(RunState::default()),
             Err(why) => return Err(RpcError::new(ErrorKind::Conflict, why.to_string())),

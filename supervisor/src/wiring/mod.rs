@@ -8,6 +8,7 @@ pub mod addresses;
 pub mod app;
 pub mod change_filter;
 pub mod changes;
+pub mod env_file;
 pub mod names;
 pub mod pipeline;
 pub mod progress;

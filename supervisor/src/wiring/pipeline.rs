@@ -337,12 +337,12 @@ impl Parts {
     /// What comes before `build`, once what it depends on is there.
     async fn prepare(
         &self,
-        surroundings: &Surroundings,
+        surroundings: &Arc<Surroundings>,
         cancel: &CancellationToken,
     ) -> Result<(), StepError> {
         self.wait_for_dependencies(cancel).await?;
         self.setup(surroundings, cancel).await?;
-        self.write_files(surroundings)
+        self.write_files(surroundings).await
     }
 
     /// From `build` to the new process; the old one, if there is one, serves until the build has succeeded.
@@ -435,13 +435,18 @@ impl Parts {
         }
     }
 
-    fn write_files(&self, surroundings: &Surroundings) -> Result<(), StepError> {
+    async fn write_files(&self, surroundings: &Arc<Surroundings>) -> Result<(), StepError> {
         if self.app.files.is_empty() {
             return Ok(());
         }
         self.stage(Some(Stage::Files));
-        files::write(&self.app.files, &surroundings.templates)
-            .map_err(|error| StepError::Failed(error.to_string()))
+        let (files, surroundings) = (self.app.files.clone(), Arc::clone(surroundings));
+        // The disk may be slow: everything else goes on meanwhile.
+        let written = tokio::task::spawn_blocking(move || {
+            files::write(&files, &surroundings.templates).map_err(|error| error.to_string())
+        });
+        let written = written.await.unwrap_or_else(|error| Err(error.to_string()));
+        written.map_err(StepError::Failed)
     }
 
     async fn build(
@@ -464,8 +469,11 @@ impl Parts {
         cancel: &CancellationToken,
     ) -> Result<(), StepError> {
         let failed = |why: String| StepError::Failed(format!("{name} failed: {why}"));
-        let spec = run_spec::of_step(step, &surroundings.environment)
-            .map_err(|error| failed(error.to_string()))?;
+        let spec = tokio::select! {
+            spec = run_spec::of_step(step, &surroundings.environment) => spec,
+            () = cancel.cancelled() => return Err(StepError::Cancelled),
+        };
+        let spec = spec.map_err(|error| failed(error.to_string()))?;
         let label = format!("{}:{name}", self.app.name);
         let ended = self
             .steps

@@ -1,13 +1,12 @@
-//! What monday-run is told about an app or one of its steps: the plan in the words of the protocol. Pure data.
-
-use std::io;
-use std::path::Path;
+//! What monday-run is told about an app or one of its steps: the plan in the words of the protocol. Its `env_file`s are read
+//! now, since a step before may have written them.
 
 use monday_shared::address_env::Variable;
 use monday_shared::protocol::run::{
     LogFile, Probe, Readiness, RestartPolicy, RestartWhen, RunSpec,
 };
 
+use super::env_file;
 use crate::config::project::{self, ProbeKind};
 use crate::plan::command;
 use crate::plan::environment::EnvFileError;
@@ -17,11 +16,11 @@ use crate::plan::{App, Step};
 ///
 /// # Errors
 /// Its `env_file` cannot be used.
-pub fn of_app(app: &App, common: &[Variable]) -> Result<Option<RunSpec>, EnvFileError> {
+pub async fn of_app(app: &App, common: &[Variable]) -> Result<Option<RunSpec>, EnvFileError> {
     let Some(step) = &app.run else {
         return Ok(None);
     };
-    let mut spec = of_step(step, common)?;
+    let mut spec = of_step(step, common).await?;
     spec.stop_signal.clone_from(&app.stop.signal);
     spec.stop_timeout = app.stop.timeout;
     spec.stop_commands = app
@@ -49,12 +48,14 @@ pub fn of_app(app: &App, common: &[Variable]) -> Result<Option<RunSpec>, EnvFile
 ///
 /// # Errors
 /// Its `env_file` cannot be used.
-pub fn of_step(step: &Step, common: &[Variable]) -> Result<RunSpec, EnvFileError> {
+pub async fn of_step(step: &Step, common: &[Variable]) -> Result<RunSpec, EnvFileError> {
     let mut spec = RunSpec::new(step.argv.clone());
     spec.dir.clone_from(&step.dir);
-    spec.env = step.environment(common, |path: &Path| -> io::Result<String> {
-        std::fs::read_to_string(path)
-    })?;
+    let mut files = Vec::with_capacity(step.env_files.len());
+    for path in &step.env_files {
+        files.push(env_file::read(path).await);
+    }
+    spec.env = step.environment(common, files)?;
     Ok(spec)
 }
 

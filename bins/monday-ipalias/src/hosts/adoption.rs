@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use super::block::{Malformed, blocks};
 use super::text::{Line, lines};
-use crate::hostname::Hostname;
+use monday_shared::hostname::Hostname;
 
 /// A name that was taken out of a foreign line.
 #[derive(Clone, Debug, PartialEq, Eq)]

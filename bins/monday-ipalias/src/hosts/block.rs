@@ -6,8 +6,8 @@ use std::ops::Range;
 
 use super::marker::{Begin, Marker, Terminated, end_line};
 use super::text::{Ending, dominant_ending, lines};
-use crate::hostname::Hostname;
 use crate::owner::{InstanceId, Owner};
+use monday_shared::hostname::Hostname;
 
 /// One line of a block: this name leads to this address.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::block::{Block, Malformed, blocks};
 use super::text::{lines, words};
-use crate::hostname::Hostname;
 use crate::owner::{InstanceId, Owner};
+use monday_shared::hostname::Hostname;
 
 /// A name and an address on one line.
 #[derive(Clone, Debug, PartialEq, Eq)]

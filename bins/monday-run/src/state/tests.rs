@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use monday_shared::platform::process_tree::{Identity, Process};
 use monday_shared::protocol::run::{Probe, Readiness, RestartPolicy, RestartWhen, RunSpec};
+use monday_shared::start_fault::StartFault;
 use proptest::prelude::*;
 
 use super::*;
@@ -79,10 +80,10 @@ impl Processes for Double {
             "a new command beside processes of the old one"
         );
         if self.fails_to_start {
-            return Err(SpawnError::Os {
+            return Err(SpawnError::Program(StartFault::Os {
                 program: spec.program().to_owned(),
                 source: io::ErrorKind::Other.into(),
-            });
+            }));
         }
         self.did(Did::Spawn(generation));
         self.last_pid += 1;

@@ -18,6 +18,7 @@ use monday_shared::platform::become_subreaper;
 use monday_shared::protocol::run::{Exit, Phase, State, Stream};
 use monday_shared::protocol::watch::{Changed, Event};
 use monday_shared::rpc::hub::Hub;
+use monday_shared::start_fault::{Attempt, explain};
 use nix::sys::signal::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
@@ -183,7 +184,7 @@ impl Job {
                     if let Err(error) = self.start(cause) {
                         self.tell(State {
                             phase: Phase::Failed,
-                            reason: Some(self.explain(&error)),
+                            reason: Some(self.why(error)),
                             ..State::default()
                         });
                         step = self.busy.ended();
@@ -240,22 +241,14 @@ impl Job {
         }));
     }
 
-    fn explain(&self, error: &io::Error) -> String {
+    fn why(&self, error: io::Error) -> String {
         let program = self
             .settings
             .words
             .first()
             .map_or_else(String::new, |word| word.display().to_string());
-        let why = match error.kind() {
-            io::ErrorKind::NotFound if program.contains('/') => "there is no such file".to_owned(),
-            io::ErrorKind::NotFound => "there is no such program in PATH".to_owned(),
-            io::ErrorKind::PermissionDenied => "it may not be executed".to_owned(),
-            io::ErrorKind::ArgumentListTooLong => {
-                "its arguments and environment are too long together".to_owned()
-            }
-            _ => error.to_string(),
-        };
-        format!("cannot run `{program}`: {why}; it is tried again at the next change")
+        let fault = explain(&Attempt::here(&program), error);
+        format!("{fault}; it is tried again at the next change")
     }
 }
 

@@ -5,6 +5,7 @@ mod app;
 mod depends;
 mod forward;
 mod hostname;
+mod loops;
 mod ports;
 mod ready;
 mod signal;
@@ -62,6 +63,7 @@ pub(super) fn project(
         "forwards",
     );
     forward::check_listeners(&forwards, &mut checker);
+    loops::check(&forwards, &settings, &mut checker);
     let apps = depends::check(apps, &forwards, &mut checker);
     Project {
         name,

@@ -89,7 +89,7 @@ fn an_app_is_its_steps_in_their_folders_with_their_variables() {
         ("bye", &run.dir, &run.env)
     );
     let env = run
-        .environment(&plan.env, |_| Ok("A=file\nF='x y'\n".to_owned()))
+        .environment(&plan.env, [Ok("A=file\nF='x y'\n".to_owned())])
         .unwrap();
     let env: Vec<(&str, &str)> = env.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
     assert_eq!(
@@ -110,11 +110,11 @@ fn an_env_file_that_is_missing_or_broken_is_named() {
         sound("projects: [{name: p, local: [{name: a, run: {command: x, env_file: /no/such}}]}]\n");
     let step = plan_of(&loaded).apps[0].run.clone().unwrap();
     let missing = step
-        .environment(&[], |_| Err(std::io::ErrorKind::NotFound.into()))
+        .environment(&[], [Err(std::io::ErrorKind::NotFound.into())])
         .unwrap_err();
     assert!(missing.to_string().contains("/no/such"), "{missing}");
     let broken = step
-        .environment(&[], |_| Ok("A=1\n???\n".to_owned()))
+        .environment(&[], [Ok("A=1\n???\n".to_owned())])
         .unwrap_err();
     assert!(broken.to_string().starts_with("/no/such:2: "), "{broken}");
 }

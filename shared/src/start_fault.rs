@@ -7,11 +7,32 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access};
 
-use crate::spec::CheckedSpec;
+/// The start of a program that failed.
+#[derive(Clone, Debug)]
+pub struct Attempt<'a> {
+    /// The program: a path, or a name that is looked for in `path`.
+    pub program: &'a str,
+    /// The folder that it was to run in; nothing: our own.
+    pub dir: Option<&'a Path>,
+    /// The `PATH` that was searched.
+    pub path: OsString,
+}
 
-/// Why a command cannot be started.
+impl<'a> Attempt<'a> {
+    /// In our own folder, with our own `PATH`.
+    #[must_use]
+    pub fn here(program: &'a str) -> Self {
+        Self {
+            program,
+            dir: None,
+            path: std::env::var_os("PATH").unwrap_or_default(),
+        }
+    }
+}
+
+/// Why a program cannot be started.
 #[derive(Debug, thiserror::Error)]
-pub enum SpawnError {
+pub enum StartFault {
     /// The folder is not there.
     #[error("cannot run `{program}` in the folder `{}`: {why}; create it or correct the path", dir.display())]
     Folder {
@@ -58,24 +79,6 @@ pub enum SpawnError {
         /// What is wrong, and what to do.
         why: String,
     },
-    /// Its log file cannot be written.
-    #[error("cannot run `{program}`: its log file `{}` cannot be opened: {source}; create its folder, or correct the path", path.display())]
-    LogFile {
-        /// The program.
-        program: String,
-        /// The file.
-        path: PathBuf,
-        /// What the file system says.
-        source: io::Error,
-    },
-    /// The socket on which it is to say that it is ready cannot be made.
-    #[error("cannot run `{program}`: the socket for its NOTIFY_SOCKET cannot be made: {source}")]
-    Notify {
-        /// The program.
-        program: String,
-        /// What the system says.
-        source: io::Error,
-    },
     /// Something else.
     #[error("cannot run `{program}`: {source}{}", advice(.source))]
     Os {
@@ -105,32 +108,33 @@ fn advice(error: &io::Error) -> &'static str {
 }
 
 /// Looks for what is at fault.
-pub(super) fn explain(spec: &CheckedSpec, error: io::Error) -> SpawnError {
-    let program = spec.program().to_owned();
-    if let Some(dir) = spec.dir()
+#[must_use]
+pub fn explain(attempt: &Attempt, error: io::Error) -> StartFault {
+    let program = attempt.program.to_owned();
+    if let Some(dir) = attempt.dir
         && let Some(why) = folder_fault(dir)
     {
-        return SpawnError::Folder {
+        return StartFault::Folder {
             program,
             dir: dir.to_owned(),
             why,
         };
     }
     match error.kind() {
-        io::ErrorKind::NotFound => not_found(spec, program),
+        io::ErrorKind::NotFound => not_found(attempt, program),
         io::ErrorKind::PermissionDenied => {
-            match candidates(spec).into_iter().find(|p| p.exists()) {
-                Some(file) => SpawnError::NotExecutable {
+            match candidates(attempt).into_iter().find(|p| p.exists()) {
+                Some(file) => StartFault::NotExecutable {
                     why: not_executable(&file),
                     program,
                 },
-                None => SpawnError::Os {
+                None => StartFault::Os {
                     program,
                     source: error,
                 },
             }
         }
-        _ => SpawnError::Os {
+        _ => StartFault::Os {
             program,
             source: error,
         },
@@ -151,27 +155,27 @@ fn folder_fault(dir: &Path) -> Option<String> {
     }
 }
 
-fn not_found(spec: &CheckedSpec, program: String) -> SpawnError {
-    let found = candidates(spec).into_iter().find(|p| p.exists());
+fn not_found(attempt: &Attempt, program: String) -> StartFault {
+    let found = candidates(attempt).into_iter().find(|p| p.exists());
     match found {
         // The file is there, so what is not found is what shall run it.
         Some(file) => match interpreter(&file) {
-            Some(interpreter) => SpawnError::NoInterpreter {
+            Some(interpreter) => StartFault::NoInterpreter {
                 program,
                 interpreter,
             },
-            None => SpawnError::NotExecutable {
+            None => StartFault::NotExecutable {
                 program,
                 why: "it needs a loader that does not exist here: it was built for another system, rebuild it".to_owned(),
             },
         },
-        None if program.contains('/') => SpawnError::NoFile {
+        None if program.contains('/') => StartFault::NoFile {
             program,
-            dir: spec.dir().map(Path::to_owned),
+            dir: attempt.dir.map(Path::to_owned),
         },
-        None => SpawnError::NotFound {
+        None => StartFault::NotFound {
             program,
-            path: search_path(spec).to_string_lossy().into_owned(),
+            path: attempt.path.to_string_lossy().into_owned(),
         },
     }
 }
@@ -213,25 +217,14 @@ fn interpreter(file: &Path) -> Option<String> {
     line.split_whitespace().next().map(str::to_owned)
 }
 
-/// The variable that the command will see, since that is the one that is searched.
-fn search_path(spec: &CheckedSpec) -> OsString {
-    spec.env()
-        .iter()
-        .rev()
-        .find(|(name, _)| name == "PATH")
-        .map(|(_, value)| OsString::from(value))
-        .or_else(|| std::env::var_os("PATH"))
-        .unwrap_or_default()
-}
-
 /// The files that the program's name can mean, as exec sees them: from the folder that it runs in.
-fn candidates(spec: &CheckedSpec) -> Vec<PathBuf> {
-    let dir = spec.dir().unwrap_or(Path::new(""));
-    if spec.program().contains('/') {
-        return vec![dir.join(spec.program())];
+fn candidates(attempt: &Attempt) -> Vec<PathBuf> {
+    let dir = attempt.dir.unwrap_or(Path::new(""));
+    if attempt.program.contains('/') {
+        return vec![dir.join(attempt.program)];
     }
-    std::env::split_paths(&search_path(spec))
-        .map(|folder| dir.join(folder).join(spec.program()))
+    std::env::split_paths(&attempt.path)
+        .map(|folder| dir.join(folder).join(attempt.program))
         .collect()
 }
 
@@ -240,19 +233,17 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
 
-    use monday_shared::protocol::run::RunSpec;
-
-    use super::super::{Output, Surroundings};
     use super::*;
 
-    fn spawn(spec: &CheckedSpec) -> Result<super::super::Spawned, SpawnError> {
-        super::super::spawn(spec, &Surroundings::default(), Output::Pipes)
-    }
-
-    fn checked(words: &[&str], dir: Option<&Path>) -> CheckedSpec {
-        let mut spec = RunSpec::new(words.iter().map(|&word| word.to_owned()).collect());
-        spec.dir = dir.map(Path::to_owned);
-        CheckedSpec::try_from(spec).unwrap()
+    /// The fault that starting the program meets.
+    fn fault(program: &str, dir: Option<&Path>) -> StartFault {
+        let mut command = std::process::Command::new(program);
+        command.current_dir(dir.unwrap_or(Path::new(".")));
+        let attempt = Attempt {
+            dir,
+            ..Attempt::here(program)
+        };
+        explain(&attempt, command.spawn().unwrap_err())
     }
 
     fn file(dir: &Path, name: &str, text: &str, mode: u32) {
@@ -263,10 +254,12 @@ mod tests {
 
     #[test]
     fn a_missing_program_is_named_with_the_path_that_was_searched() {
-        let mut spec = RunSpec::new(vec!["no-such-program-here".to_owned()]);
-        spec.env = vec![("PATH".to_owned(), "/nowhere:/neither".to_owned())];
-        let error = spawn(&CheckedSpec::try_from(spec).unwrap()).unwrap_err();
-        assert!(matches!(error, SpawnError::NotFound { .. }), "{error:?}");
+        let attempt = Attempt {
+            path: "/nowhere:/neither".into(),
+            ..Attempt::here("no-such-program-here")
+        };
+        let error = explain(&attempt, io::ErrorKind::NotFound.into());
+        assert!(matches!(error, StartFault::NotFound { .. }), "{error:?}");
         let text = error.to_string();
         assert!(text.contains("no-such-program-here") && text.contains("/nowhere:/neither"));
     }
@@ -274,8 +267,8 @@ mod tests {
     #[test]
     fn a_missing_file_is_named_with_the_folder_it_is_relative_to() {
         let dir = tempfile::tempdir().unwrap();
-        let error = spawn(&checked(&["./server"], Some(dir.path()))).unwrap_err();
-        assert!(matches!(error, SpawnError::NoFile { .. }), "{error:?}");
+        let error = fault("./server", Some(dir.path()));
+        assert!(matches!(error, StartFault::NoFile { .. }), "{error:?}");
         assert!(error.to_string().contains(dir.path().to_str().unwrap()));
     }
 
@@ -283,10 +276,10 @@ mod tests {
     fn a_missing_folder_is_named_even_when_the_program_exists() {
         let dir = tempfile::tempdir().unwrap();
         let gone = dir.path().join("gone");
-        let error = spawn(&checked(&["sh"], Some(&gone))).unwrap_err();
+        let error = fault("sh", Some(&gone));
         assert!(error.to_string().contains("does not exist"), "{error}");
         file(dir.path(), "file", "", 0o644);
-        let error = spawn(&checked(&["sh"], Some(&dir.path().join("file")))).unwrap_err();
+        let error = fault("sh", Some(&dir.path().join("file")));
         assert!(error.to_string().contains("no folder"), "{error}");
     }
 
@@ -294,13 +287,13 @@ mod tests {
     fn a_file_that_may_not_be_executed_is_told_apart_from_one_that_is_missing() {
         let dir = tempfile::tempdir().unwrap();
         file(dir.path(), "script", "#!/bin/sh\n", 0o644);
-        let error = spawn(&checked(&["./script"], Some(dir.path()))).unwrap_err();
+        let error = fault("./script", Some(dir.path()));
         assert!(
-            matches!(error, SpawnError::NotExecutable { .. }),
+            matches!(error, StartFault::NotExecutable { .. }),
             "{error:?}"
         );
         assert!(error.to_string().contains("chmod +x"), "{error}");
-        let error = spawn(&checked(&["/"], None)).unwrap_err();
+        let error = fault("/", None);
         assert!(error.to_string().contains("a folder"), "{error}");
     }
 
@@ -308,9 +301,9 @@ mod tests {
     fn a_script_whose_interpreter_is_missing_names_the_interpreter() {
         let dir = tempfile::tempdir().unwrap();
         file(dir.path(), "script", "#!/nowhere/interpreter -x\n", 0o755);
-        let error = spawn(&checked(&["./script"], Some(dir.path()))).unwrap_err();
+        let error = fault("./script", Some(dir.path()));
         assert!(
-            matches!(error, SpawnError::NoInterpreter { .. }),
+            matches!(error, StartFault::NoInterpreter { .. }),
             "{error:?}"
         );
         assert!(
