@@ -34,9 +34,10 @@ lint: ## Check formatting, lints and documentation, warnings denied
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items
 
-bench: ## Measure the relay beside raw loopback, haproxy and socat (all from Debian's packages)
+bench: ## Measure the relay beside raw loopback, haproxy and socat (all from Debian's packages), and the configuration's reader
 	$(CARGO) build --release --workspace --bins
 	$(RELEASE)/monday-bench relay
+	$(RELEASE)/monday-bench config
 
 install: build ## Install into PREFIX (default /usr/local), below DESTDIR
 	install -d "$(DESTDIR)$(PREFIX)/bin"

@@ -3,6 +3,7 @@
 //! Figures of different runs cannot be compared, those of one run can: every contender is measured in turn, several
 //! rounds, and the medians are printed with their ratios.
 
+mod config;
 mod cpu;
 mod error;
 mod machine;
@@ -26,12 +27,15 @@ struct Cli {
 enum What {
     /// `monday-tcpproxy` beside raw loopback, haproxy and socat: throughput, CPU time, new connections.
     Relay(relay::Args),
+    /// How long `monday-supervisor validate` takes for a large and for a typical configuration.
+    Config(config::Args),
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.what {
         What::Relay(args) => relay::run(&args, &mut std::io::stdout().lock()),
+        What::Config(args) => config::run(&args, &mut std::io::stdout().lock()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
