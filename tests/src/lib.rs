@@ -19,8 +19,10 @@
 
 pub mod cluster;
 pub mod control;
+pub mod delay;
 pub mod document;
 pub mod executable;
+pub mod fake_api;
 pub mod http;
 mod lines;
 pub mod namespace;

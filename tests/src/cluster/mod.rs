@@ -19,6 +19,7 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 
 use nix::sched::{CloneFlags, setns};
 use tempfile::TempDir;
@@ -62,12 +63,7 @@ impl Cluster {
                 missing.join(", ")
             ));
         }
-        let built = Command::new(script()).arg("build").status();
-        match built {
-            Ok(status) if status.success() => None,
-            Ok(_) => Some("Kubernetes was not built (see above)".to_owned()),
-            Err(error) => Some(format!("{} cannot be run: {error}", script().display())),
-        }
+        programs().err()
     }
 
     /// Starts one and waits until it is ready, with the image of `monday-pod` in it.
@@ -152,6 +148,32 @@ impl Drop for Cluster {
         drop(self.runner.stdin.take());
         let _ = self.runner.wait();
     }
+}
+
+/// The real kubectl, of the cluster's version; it is built if it has to be.
+///
+/// # Errors
+/// Why there is none.
+pub fn kubectl_program() -> Result<PathBuf, String> {
+    programs().map(|folder| folder.join("kubectl"))
+}
+
+/// Where Kubernetes' programs are, built if they have to be.
+fn programs() -> Result<PathBuf, String> {
+    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let build = || {
+        let built = Command::new(script())
+            .arg("build")
+            .stderr(Stdio::inherit())
+            .output()
+            .map_err(|error| format!("{} cannot be run: {error}", script().display()))?;
+        if !built.status.success() {
+            return Err("Kubernetes could not be built (see above)".to_owned());
+        }
+        let folder = String::from_utf8_lossy(&built.stdout);
+        Ok(PathBuf::from(folder.trim_end()))
+    };
+    BUILT.get_or_init(build).clone()
 }
 
 fn script() -> PathBuf {

@@ -9,3 +9,4 @@
 )]
 
 mod ground;
+mod oracle;
