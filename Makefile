@@ -8,7 +8,7 @@ DEMO_FOR ?=
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 RELEASE := $(TARGET)/release
-EXECUTABLES := monday-supervisor monday-run monday-watch monday-ipalias monday-tcpproxy
+EXECUTABLES := monday-supervisor monday-run monday-watch monday-fwd monday-ipalias monday-tcpproxy
 
 .DEFAULT_GOAL := help
 .PHONY: help demo build test lint bench install uninstall clean

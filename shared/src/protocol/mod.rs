@@ -9,6 +9,7 @@ pub mod method;
 
 pub mod common;
 pub mod error;
+pub mod fwd;
 pub mod ipalias;
 pub mod message;
 pub mod run;

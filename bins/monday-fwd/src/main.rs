@@ -1,0 +1,14 @@
+//! The executable: see the library for what it does.
+
+use std::process::ExitCode;
+
+use monday_fwd::cli::Cli;
+use monday_fwd::run::run;
+use monday_shared::life::{self, Threads};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse_or_exit();
+    let life = cli.life().clone();
+    // This thread is for control, and COMMAND dies with it; the threads that carry bytes are started by `run`.
+    life::run("monday-fwd", &life, Threads::One, || run(cli))
+}
