@@ -114,7 +114,15 @@ impl Lease {
             pid: self.guardian,
             started: self.guardian_started,
         };
-        self.boot == boot() && guardian.exists()
+        // A zombie, whom nobody has waited for yet, does nothing any more; it is not among the living. If they cannot be
+        // listed, everybody counts as alive.
+        let lives = || {
+            let table = Table::read();
+            table.map_or(true, |table| {
+                !table.living(|process| process.id == guardian).is_empty()
+            })
+        };
+        self.boot == boot() && guardian.exists() && lives()
     }
 
     /// Who has survived.
@@ -167,6 +175,44 @@ pub fn end(path: &Path) -> Result<Ended, LeaseError> {
         fs::remove_file(path).map_err(error("remove"))?;
     }
     Ok(ended)
+}
+
+/// The end of the name of every lease.
+pub const EXTENSION: &str = "lease";
+
+/// Ends who has survived any lease in that folder, which whoever starts there anew, or cleans up, does first. Leases
+/// whose guardians are alive are left alone. A folder that is not there has none.
+///
+/// What goes wrong with one lease does not keep the others from being ended, so it is returned beside the result.
+#[must_use]
+pub fn end_all(folder: &Path) -> (Ended, Vec<LeaseError>) {
+    let (mut all, mut errors) = (Ended::default(), Vec::new());
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return (all, errors),
+        Err(source) => {
+            errors.push(LeaseError {
+                what: "look for",
+                path: folder.join(format!("*.{EXTENSION}")),
+                source,
+            });
+            return (all, errors);
+        }
+    };
+    let leases = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|end| end == EXTENSION));
+    for path in leases {
+        match end(&path) {
+            Ok(ended) => {
+                all.ended.extend(ended.ended);
+                all.survivors.extend(ended.survivors);
+            }
+            Err(error) => errors.push(error),
+        }
+    }
+    (all, errors)
 }
 
 fn end_survivors(lease: &Lease) -> io::Result<Ended> {
@@ -259,6 +305,50 @@ mod tests {
         assert!(path.exists() && child.try_wait().unwrap().is_none());
         child.kill().unwrap();
         child.wait().unwrap();
+    }
+
+    #[test]
+    fn a_guardian_whom_nobody_has_waited_for_holds_nothing_any_more() {
+        let mut guardian = Command::new("sleep").arg("1000").spawn().unwrap();
+        let id = Identity::of(guardian.id()).unwrap();
+        let lease = Lease {
+            guardian: id.pid,
+            guardian_started: id.started,
+            ..Lease::of("held", 0)
+        };
+        assert!(lease.is_held());
+        guardian.kill().unwrap();
+        while lease.is_held() {
+            std::thread::yield_now();
+        }
+        assert!(id.exists(), "it was not waited for");
+        guardian.wait().unwrap();
+    }
+
+    #[test]
+    fn all_leases_of_a_folder_are_ended_and_a_folder_that_is_not_there_has_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut waiters = Vec::new();
+        for name in ["api", "db"] {
+            let mark = format!("all-{name}-{}", std::process::id());
+            let mut ours = marked(&mark);
+            let lease = abandoned(&mark, ours.id());
+            while lease.survivors().unwrap().is_empty() {
+                std::thread::yield_now();
+            }
+            lease
+                .write(&folder.path().join(name).with_extension(EXTENSION))
+                .unwrap();
+            waiters.push(std::thread::spawn(move || ours.wait().unwrap()));
+        }
+        let (ended, errors) = end_all(folder.path());
+        assert_eq!((ended.ended.len(), errors.len()), (2, 0));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        for waiter in waiters {
+            assert!(!waiter.join().unwrap().success());
+        }
+        let (ended, errors) = end_all(&folder.path().join("nothing"));
+        assert!(ended == Ended::default() && errors.is_empty());
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anstream::{AutoStream, ColorChoice};
+use monday_shared::lease::EXTENSION;
 use monday_shared::life::exit::FAILED;
 use monday_shared::life::report::{Json, Reporter, Sink};
 use monday_shared::life::{Ending, LifeArgs, LifeError, OutputFormat, Sidecar};
@@ -69,7 +70,7 @@ pub async fn run(settings: Settings) -> Result<u8, RunError> {
         None => Hub::new(),
     };
     // The socket is ours, so whoever held the lease beside it is gone.
-    let lease = lease.or_else(|| Some(life.control.as_ref()?.with_extension("lease")));
+    let lease = lease.or_else(|| Some(life.control.as_ref()?.with_extension(EXTENSION)));
     let guardian = Guardian::begin(hub.clone(), lease).map_err(|source| RunError::Io {
         what: "become the parent of orphans",
         source,

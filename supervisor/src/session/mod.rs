@@ -1,6 +1,7 @@
 //! A project that runs: its sidecars, brought up in the order of the plan and ended in the reverse of it.
 
 mod starter;
+mod survivors;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -60,6 +61,7 @@ impl Session {
         folder: &Path,
         state: State,
     ) -> Result<Self, Error> {
+        survivors::end(folder, &state);
         let nursery = Nursery::default();
         let starter = Starter::new(folder, nursery.clone(), state.clone());
         let ipalias = if plan.hostnames.is_empty() {

@@ -9,6 +9,7 @@
 )]
 
 // What a test stands on.
+mod orphans;
 mod project;
 mod promise;
 mod ready;
