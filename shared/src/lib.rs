@@ -11,7 +11,7 @@
 //! - [`identity`]: what root does for a user, it does as that user; [`handover`]: how it hands over a port below 1024;
 //! - what whoever relays needs: [`accept`], [`address`], [`dial`], [`half_closed`], [`open_files`];
 //! - small pieces that would otherwise be written several times: [`address_env`], [`backoff`], [`duration`], [`holder`],
-//!   [`hostname`], [`lines`], [`name_colour`], [`signal_name`], [`start_fault`].
+//!   [`hostname`], [`lines`], [`name_colour`], [`signal_name`], [`start_fault`], [`timestamp`].
 //!
 //! `shared` knows no other crate of the workspace. The wire format is documented in `shared/PROTOCOL.md`.
 
@@ -37,3 +37,4 @@ pub mod rpc;
 pub mod signal_name;
 pub mod socket;
 pub mod start_fault;
+pub mod timestamp;

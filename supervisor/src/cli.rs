@@ -10,6 +10,10 @@ use crate::commands::config::ShowArgs;
 use crate::commands::edit::EditArgs;
 use crate::commands::init::InitArgs;
 use crate::commands::list::ListArgs;
+use crate::commands::remote::TargetArgs;
+use crate::commands::remote::act::{DownArgs, SignalArgs, StopArgs};
+use crate::commands::remote::status::StatusArgs;
+use crate::commands::remote::wait::WaitArgs;
 use crate::commands::validate::ValidateArgs;
 
 /// Runs a micro-service project on this machine.
@@ -116,6 +120,22 @@ pub enum Command {
     Init(InitArgs),
     /// Open the configuration in your editor, then validate it
     Edit(EditArgs),
+    /// How a running project is: apps, forwards, addresses, what goes through them
+    Status(StatusArgs),
+    /// Start apps of a running project again
+    Restart(TargetArgs),
+    /// Stop apps of a running project; they stay stopped until `start`
+    Stop(StopArgs),
+    /// Start apps that were stopped or have ended
+    Start(TargetArgs),
+    /// Send a signal to apps of a running project
+    Signal(SignalArgs),
+    /// Open forwards of a running project anew
+    Reconnect(TargetArgs),
+    /// Wait until a running project, or apps and forwards of it, are ready
+    Wait(WaitArgs),
+    /// Stop a running project, supervisor included
+    Down(DownArgs),
 }
 
 /// Where the configuration is.

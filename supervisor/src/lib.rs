@@ -29,6 +29,7 @@ pub mod wiring;
 use std::process::ExitCode;
 
 use cli::{Cli, Command};
+use commands::remote;
 use monday_shared::life::{self, Threads};
 
 /// Does what the command line says.
@@ -42,6 +43,14 @@ pub fn main(cli: Cli) -> ExitCode {
         Command::Schema => commands::schema::run(),
         Command::Init(args) => commands::init::run(&args),
         Command::Edit(args) => commands::edit::run(&args),
+        Command::Status(args) => remote::status::run(&args),
+        Command::Restart(target) => remote::act::restart(&target),
+        Command::Stop(args) => remote::act::stop(&args),
+        Command::Start(target) => remote::act::start(&target),
+        Command::Signal(args) => remote::act::signal(&args),
+        Command::Reconnect(target) => remote::act::reconnect(&target),
+        Command::Wait(args) => remote::wait::run(&args),
+        Command::Down(args) => remote::act::down(&args),
     }
 }
 

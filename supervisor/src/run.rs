@@ -49,10 +49,10 @@ pub async fn run(args: RunArgs) -> Result<u8, Error> {
     let state = State::start(plan.initial_status(std::process::id()));
     show(&mut life, &args, &plan, &state)?;
     let session = Session::start(project, plan, &args.hosts_file, &folder, state.clone())?;
+    let session = Arc::new(session);
     life.serve(
         Served(Control {
-            state: state.clone(),
-            apps: Arc::clone(session.apps()),
+            session: Arc::clone(&session),
         }),
         state.hub(),
     );

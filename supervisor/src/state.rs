@@ -12,6 +12,7 @@ use monday_shared::protocol::supervisor::{
 };
 use monday_shared::rpc::history::Limits;
 use monday_shared::rpc::hub::Hub;
+use monday_shared::timestamp;
 use tokio::sync::{mpsc, oneshot};
 
 /// The handle. Clones are the same state.
@@ -27,6 +28,7 @@ enum Change {
     Names(bool),
     AppAddress(String, IpAddr),
     AppState(String, run::State),
+    AppStarted(String, run::State),
     AppStage(String, Option<Stage>),
     AppRestarted(String),
     ForwardOpen(String, Vec<ForwardRoute>),
@@ -89,6 +91,11 @@ impl State {
         self.change(Change::AppState(app.to_owned(), state));
     }
 
+    /// An app was started, as the reply says; the events that tell the same may have come before, and more than that.
+    pub fn app_started(&self, app: &str, state: run::State) {
+        self.change(Change::AppStarted(app.to_owned(), state));
+    }
+
     /// What is done for an app besides running it.
     pub fn app_stage(&self, app: &str, stage: Option<Stage>) {
         self.change(Change::AppStage(app.to_owned(), stage));
@@ -112,7 +119,11 @@ impl State {
     pub fn forward_open(&self, forward: &str, routes: Vec<(SocketAddr, String)>) {
         let routes = routes
             .into_iter()
-            .map(|(listen, target)| ForwardRoute { listen, target })
+            .map(|(listen, target)| ForwardRoute {
+                listen,
+                target,
+                traffic: None,
+            })
             .collect();
         self.change(Change::ForwardOpen(forward.to_owned(), routes));
     }
@@ -174,10 +185,20 @@ impl Keeper {
                 self.app(&name)?.ip = Some(ip);
                 None
             }
+            Change::AppStarted(name, state) => {
+                let known = self.app(&name)?.state.generation;
+                if known >= state.generation {
+                    return None;
+                }
+                self.apply(Change::AppState(name, state))
+            }
             Change::AppState(name, state) => {
                 let app = self.app(&name)?;
                 if app.state == state {
                     return None;
+                }
+                if app.state.phase != state.phase || app.state.generation != state.generation {
+                    app.since = Some(timestamp::now());
                 }
                 app.state = state;
                 Some(Event::App(app.clone()))

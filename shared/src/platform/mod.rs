@@ -12,17 +12,30 @@ mod other;
 pub use linux::{
     Acting, SignalSource, act_as, become_subreaper, block_signals, die_with_parent, holder_of_port,
     note_open_files, peer_state, restore_open_files, stop_pacing, unacknowledged, unblock_signals,
+    used,
 };
 #[cfg(not(target_os = "linux"))]
 pub use other::{
     Acting, SignalSource, act_as, become_subreaper, block_signals, die_with_parent, holder_of_port,
     note_open_files, peer_state, restore_open_files, stop_pacing, unacknowledged, unblock_signals,
+    used,
 };
+
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
 /// The signals that ask an executable to end.
 pub const ENDING_SIGNALS: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
+
+/// What a process has used of the machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Used {
+    /// Resident memory in bytes.
+    pub memory: u64,
+    /// Processor time since it was started.
+    pub cpu: Duration,
+}
 
 /// A signal that came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::{Gid, Uid, setegid, seteuid};
 use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
 
-use super::{Caught, PeerState};
+use super::{Caught, PeerState, Used};
 use crate::holder::Holder;
 use crate::identity::Identity;
 
@@ -24,6 +24,12 @@ pub fn block_signals() -> io::Result<()> {
 
 /// Nothing to do here, since nothing was blocked.
 pub fn unblock_signals(_command: &mut Command) {}
+
+/// Not known here: there is no `/proc`.
+#[must_use]
+pub fn used(_pid: u32) -> Option<Used> {
+    None
+}
 
 /// The ending signals, as they come.
 #[derive(Debug)]

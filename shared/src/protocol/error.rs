@@ -42,6 +42,8 @@ pub enum ErrorKind {
     Os,
     /// The client speaks a protocol that is not spoken here.
     UnsupportedProtocol,
+    /// What was waited for will not come: it failed.
+    Failed,
     /// A kind that this version does not know yet.
     #[serde(other)]
     Unknown,
@@ -49,7 +51,7 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind that can be sent, in the order of the reference (`shared/PROTOCOL.md`).
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::ParseError,
         Self::InvalidRequest,
         Self::UnknownMethod,
@@ -67,6 +69,7 @@ impl ErrorKind {
         Self::SpawnFailed,
         Self::Os,
         Self::UnsupportedProtocol,
+        Self::Failed,
     ];
 
     /// The JSON-RPC 2.0 error number that belongs to the kind (section 5.1 of the specification); everything that is
@@ -171,7 +174,8 @@ mod tests {
             ErrorKind::SpawnFailed => 14,
             ErrorKind::Os => 15,
             ErrorKind::UnsupportedProtocol => 16,
-            ErrorKind::Unknown => 17,
+            ErrorKind::Failed => 17,
+            ErrorKind::Unknown => 18,
         };
         for (at, kind) in ErrorKind::ALL.into_iter().enumerate() {
             assert_eq!(place(kind), at);

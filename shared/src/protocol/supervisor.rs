@@ -5,14 +5,26 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+use super::common::Done;
 use super::run::{Output, State};
+use crate::duration::Span;
 use crate::rpc::history::Part;
 use crate::rpc::hub::Event as HubEvent;
 
 /// How is the project?
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Status {}
+pub struct Status {
+    /// Also what went through the forwards.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub traffic: bool,
+    /// Also what the apps use of the machine; it is measured for a moment.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub usage: bool,
+    /// Only these apps and forwards; none: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
+}
 
 /// The reply of [`Status`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +62,23 @@ pub struct AppStatus {
     pub state: State,
     /// How often it was started again.
     pub restarts: u64,
+    /// Since when it is in its phase, as RFC 3339 writes it; nothing before it was ever started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+    /// What it uses of the machine; only when that was asked for and it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+}
+
+/// What an app and all of its processes use of the machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// How many processes it has.
+    pub processes: u64,
+    /// Their resident memory in bytes; what they share is counted once for each.
+    pub memory: u64,
+    /// Thousandths of one processor during the measurement: 1500 is one and a half.
+    pub cpu: u64,
 }
 
 /// What is done for an app besides running it.
@@ -104,6 +133,27 @@ pub struct ForwardRoute {
     pub listen: SocketAddr,
     /// Where that leads.
     pub target: String,
+    /// What went through it; only when that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<Traffic>,
+}
+
+/// What went through one port of a forward.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Traffic {
+    /// Connections that are open.
+    pub active: u64,
+    /// Connections that were accepted so far.
+    pub accepted: u64,
+    /// Connections that found no target.
+    pub failed: u64,
+    /// Bytes from clients to the target.
+    pub bytes_up: u64,
+    /// Bytes from the target to clients.
+    pub bytes_down: u64,
+    /// The last thing that went wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
 }
 
 /// A sidecar of this project.
@@ -123,19 +173,97 @@ pub struct SidecarStatus {
     pub restarts: u64,
 }
 
-/// Starts apps again.
+/// Starts apps again, also those that have ended or were stopped.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Restart {
-    /// Which.
+    /// Which; none: all.
+    #[serde(default)]
     pub names: Vec<String>,
 }
 
-/// The reply of [`Restart`].
+/// Starts apps that were stopped or have ended. One that runs goes on as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Restarted {
+#[serde(deny_unknown_fields)]
+pub struct Start {
+    /// Which; none: all.
+    #[serde(default)]
+    pub names: Vec<String>,
+}
+
+/// Stops apps, those that depend on others before them; replies when none of their processes is left. They stay stopped,
+/// whatever changes, until they are started.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stop {
+    /// Which; none: all.
+    #[serde(default)]
+    pub names: Vec<String>,
+    /// Instead of each app's own; `0` kills at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Span>,
+}
+
+/// Sends a signal to the process groups of apps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Signal {
+    /// To which; at least one.
+    pub names: Vec<String>,
+    /// `HUP`, `SIGUSR1`, … or a number.
+    pub signal: String,
+}
+
+/// Opens forwards anew. Their connections end; whoever connects again gets a fresh one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reconnect {
+    /// Which; none: all.
+    #[serde(default)]
+    pub names: Vec<String>,
+}
+
+/// Waits until something holds for all of these apps and forwards. If one of them fails meanwhile, or the time is over,
+/// that is an error which says which and why.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wait {
+    /// Which; none: all.
+    #[serde(default)]
+    pub names: Vec<String>,
+    /// For what.
+    #[serde(default)]
+    pub until: Until,
+    /// For how long at most; nothing: for as long as it takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Span>,
+}
+
+/// What can be waited for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Until {
+    /// It was started.
+    Started,
+    /// It is ready: an app as its `ready` says, or as soon as it runs; a forward that listens.
+    #[default]
+    Ready,
+    /// It has ended with status 0.
+    Completed,
+}
+
+/// The reply of [`Restart`], [`Start`] and [`Stop`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Apps {
     /// The apps as they are now.
     pub apps: Vec<AppStatus>,
+}
+
+/// The reply of [`Reconnect`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forwards {
+    /// The forwards as they are now.
+    pub forwards: Vec<ForwardStatus>,
 }
 
 methods! {
@@ -144,7 +272,17 @@ methods! {
         /// How the project is.
         status(Status) -> ProjectStatus;
         /// Starts apps again.
-        restart(Restart) -> Restarted;
+        restart(Restart) -> Apps;
+        /// Starts apps.
+        start(Start) -> Apps;
+        /// Stops apps.
+        stop(Stop) -> Apps;
+        /// Sends apps a signal.
+        signal(Signal) -> Done;
+        /// Opens forwards anew.
+        reconnect(Reconnect) -> Forwards;
+        /// Waits until apps and forwards are ready.
+        wait(Wait) -> ProjectStatus;
     }
 }
 
@@ -227,6 +365,23 @@ impl HubEvent for Event {
             }),
             _ => None,
         }
+    }
+}
+
+impl fmt::Display for ForwardStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = &self.name;
+        if let Some(error) = &self.error {
+            return write!(f, "{name}: {error}");
+        }
+        for (at, route) in self.routes.iter().enumerate() {
+            let separator = if at == 0 { "" } else { "\n" };
+            write!(f, "{separator}{name}: {} -> {}", route.listen, route.target)?;
+        }
+        if self.routes.is_empty() {
+            write!(f, "{name}: not open")?;
+        }
+        Ok(())
     }
 }
 

@@ -1,10 +1,12 @@
-//! The commands that need no running project: they look at the configuration, or help to write one.
+//! The commands besides `run`: those that look at the configuration or help to write one, and [`remote`], those that talk
+//! to a project that runs.
 
 pub mod config;
 pub mod edit;
 pub mod init;
 pub mod list;
 pub mod picker;
+pub mod remote;
 pub mod schema;
 pub mod validate;
 

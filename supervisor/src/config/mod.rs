@@ -30,7 +30,7 @@ pub mod schema;
 pub mod search;
 mod source;
 mod stream;
-mod suggest;
+pub(crate) mod suggest;
 pub mod surroundings;
 mod syntax;
 #[cfg(test)]

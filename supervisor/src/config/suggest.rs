@@ -12,7 +12,7 @@ const MOST_CANDIDATES: usize = 1000;
 ///
 /// For a short word two edits could make anything of it, so at least one letter of three has to stay.
 #[must_use]
-pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if word.len() > LONGEST_WORD_BYTES {
         return None;
     }

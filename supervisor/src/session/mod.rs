@@ -3,6 +3,7 @@
 mod starter;
 mod survivors;
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use monday_shared::address_env::Variable;
 use monday_shared::duration::Span;
 use monday_shared::protocol::common::Bulk;
+use monday_shared::protocol::error::RpcError;
 use monday_shared::protocol::run::Phase;
 use monday_shared::protocol::supervisor::Level;
 use monday_shared::protocol::{ipalias, tcpproxy, watch};
@@ -137,6 +139,74 @@ impl Session {
     #[must_use]
     pub fn apps(&self) -> &Arc<Apps> {
         &self.apps
+    }
+
+    /// How everything is.
+    #[must_use]
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// How far everything is.
+    #[must_use]
+    pub fn board(&self) -> &Arc<Board> {
+        &self.board
+    }
+
+    /// The apps' names, in the order of the files.
+    #[must_use]
+    pub fn app_names(&self) -> Vec<String> {
+        let apps = self.plan.apps.iter();
+        apps.map(|app| app.name.clone()).collect()
+    }
+
+    /// The forwards' names, in the order of the files.
+    #[must_use]
+    pub fn forward_names(&self) -> Vec<String> {
+        let forwards = self.plan.forwards.iter();
+        forwards.map(|forward| forward.name.clone()).collect()
+    }
+
+    /// The same without those that this version cannot make true.
+    #[must_use]
+    pub fn working_forward_names(&self) -> Vec<String> {
+        let forwards = self.plan.forwards.iter();
+        forwards
+            .filter(|forward| forward.is_supported())
+            .map(|forward| forward.name.clone())
+            .collect()
+    }
+
+    /// What monday-tcpproxy says of its routes; nothing where it does not run.
+    pub async fn routes(&self) -> Option<Vec<tcpproxy::RouteStatus>> {
+        let listed = self.tcpproxy.as_ref()?.call_if_there(&tcpproxy::List {});
+        Some(listed.await.ok()??.routes)
+    }
+
+    /// Opens a forward anew.
+    ///
+    /// # Errors
+    /// It could not be opened.
+    pub async fn reconnect(&self, forward: &str) -> Result<(), RpcError> {
+        match &self.tcpproxy {
+            Some(tcpproxy) => {
+                routes::reopen(tcpproxy, &self.plan, forward, &self.state, &self.board).await
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Stops these apps until they are started again, those that depend on others before them.
+    pub async fn halt(&self, names: &HashSet<String>, timeout: Option<Span>) {
+        for group in stop_order(&self.plan) {
+            let mut stopping = JoinSet::new();
+            let group = group.iter().filter(|name| names.contains(*name));
+            for app in group.filter_map(|name| self.apps.get(name)) {
+                let app = app.clone();
+                stopping.spawn(async move { app.halt(timeout).await });
+            }
+            stopping.join_all().await;
+        }
     }
 
     /// Makes the plan true, in its order, and returns the addresses for environments.

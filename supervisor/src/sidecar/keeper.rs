@@ -107,6 +107,12 @@ where
         self.wish.send_replace(wish);
     }
 
+    /// What it would be told.
+    #[must_use]
+    pub fn wished(&self) -> Option<W> {
+        self.wish.borrow().clone()
+    }
+
     /// Whether it would be told something.
     #[must_use]
     pub fn has_wish(&self) -> bool {

@@ -3,3 +3,5 @@
 pub mod console;
 pub mod lines;
 pub mod ready_first;
+pub mod table;
+pub mod width;

@@ -50,7 +50,7 @@ impl Guardian {
         };
         self.start.send_replace(Some(start.clone()));
         match self.sidecar.call(&start).await {
-            Ok(_) => {}
+            Ok(state) => self.state.app_started(&self.app.name, state),
             Err(error) => {
                 self.start.send_replace(None);
                 // What could not be started is told as its state as well.
@@ -93,7 +93,13 @@ impl Guardian {
         }
     }
 
-    /// Whether the app was started at least once.
+    /// Whether it runs, or will be started again by itself.
+    #[must_use]
+    pub fn runs(&self) -> bool {
+        self.sidecar.has_wish()
+    }
+
+    /// Whether the app was started, and not stopped since.
     #[must_use]
     pub fn was_started(&self) -> bool {
         self.start.borrow().is_some()
@@ -121,6 +127,7 @@ impl Guardian {
         if let Err(error) = self.sidecar.call_if_there(&Stop { timeout }).await {
             tracing::debug!(app = self.app.name, %error, "the app could not be stopped by request");
         }
+        self.start.send_replace(None);
     }
 
     /// Ends the monday-run.

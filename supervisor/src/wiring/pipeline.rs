@@ -17,6 +17,7 @@ use monday_shared::protocol::run::{Exit, Phase, State as RunState};
 use monday_shared::protocol::supervisor::{Level, Stage};
 use monday_shared::protocol::watch::Changed;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::app::Guardian;
@@ -47,8 +48,15 @@ enum Order {
     Up(Arc<Surroundings>),
     Changed(Changed),
     Restart(oneshot::Sender<Result<RunState, RpcError>>),
+    Start(Ticket),
+    /// A person's stop: it may be started again.
+    Halt(Option<Span>, oneshot::Sender<()>),
+    /// The last stop.
     Stop(Option<Span>, oneshot::Sender<()>),
 }
+
+/// Who waits for an app to be started.
+type Ticket = oneshot::Sender<Result<(), RpcError>>;
 
 /// The handle of an app.
 #[derive(Clone, Debug)]
@@ -88,6 +96,8 @@ impl AppHandle {
             surroundings: None,
             prepared: false,
             stopped: false,
+            halting: None,
+            tickets: Vec::new(),
             work: None,
             filter: ChangeFilter::default(),
             again: false,
@@ -121,7 +131,40 @@ impl AppHandle {
         })
     }
 
-    /// Stops whatever is done for the app and all of its processes; `timeout` instead of its own.
+    /// Starts the app if it does not run; returns when it runs or has failed, as its state says.
+    ///
+    /// # Errors
+    /// It was not brought up yet, or the project is being stopped.
+    pub async fn start_again(&self) -> Result<(), RpcError> {
+        let (reply, replied) = oneshot::channel();
+        self.order(Order::Start(reply)).await;
+        replied.await.unwrap_or(Ok(()))
+    }
+
+    /// Sends the app a signal.
+    ///
+    /// # Errors
+    /// It does not run, or there is no such signal.
+    pub async fn signal(&self, signal: String) -> Result<(), RpcError> {
+        match &self.guardian {
+            Some(guardian) => guardian.signal(signal).await,
+            None => Err(RpcError::new(
+                ErrorKind::Conflict,
+                "it has no `run`, so there is no process to send a signal to",
+            )),
+        }
+    }
+
+    /// Stops whatever is done for the app and all of its processes until it is started again; `timeout` instead of its
+    /// own.
+    pub async fn halt(&self, timeout: Option<Span>) {
+        let (done, stopped) = oneshot::channel();
+        self.order(Order::Halt(timeout, done)).await;
+        // An error means that the task is gone, and what it did with it.
+        let _ = stopped.await;
+    }
+
+    /// Stops whatever is done for the app and all of its processes for good; `timeout` instead of its own.
     pub async fn stop(&self, timeout: Option<Span>) {
         let (done, stopped) = oneshot::channel();
         self.order(Order::Stop(timeout, done)).await;
@@ -167,6 +210,10 @@ struct Pipeline {
     prepared: bool,
     /// It was told to stop: nothing is begun any more.
     stopped: bool,
+    /// Ends when what a person stopped has ended.
+    halting: Option<JoinHandle<()>>,
+    /// Who waits for the work under way.
+    tickets: Vec<Ticket>,
     work: Option<Work>,
     filter: ChangeFilter,
     /// Once the build under way is done, it is done again.
@@ -193,7 +240,7 @@ impl Pipeline {
                 self.prepared = true;
                 self.begin(Kind::Build);
             }
-            Kind::Prepare => {}
+            Kind::Prepare => self.punch_tickets(),
             Kind::Build => {
                 self.filter.build_ends(Instant::now());
                 if well {
@@ -201,6 +248,8 @@ impl Pipeline {
                 }
                 if std::mem::take(&mut self.again) {
                     self.begin(Kind::Build);
+                } else {
+                    self.punch_tickets();
                 }
             }
         }
@@ -238,23 +287,70 @@ impl Pipeline {
             }
             Order::Changed(_) => {}
             Order::Restart(reply) => self.restart(reply),
+            Order::Start(ticket) => self.start(ticket),
+            Order::Halt(timeout, done) => self.halting = Some(self.halt(timeout, done)),
             Order::Stop(timeout, done) => {
-                self.prepared = false;
                 self.stopped = true;
-                let work = self.work.take();
-                let parts = Arc::clone(&self.parts);
-                // Not awaited here: a second stop with less patience must get through.
-                tokio::spawn(async move {
-                    if let Some(work) = work {
-                        work.cancel.cancel();
-                        work.done.await;
-                    }
-                    if let Some(guardian) = &parts.guardian {
-                        guardian.stop(timeout).await;
-                    }
-                    let _ = done.send(());
-                });
+                drop(self.halt(timeout, done));
             }
+        }
+    }
+
+    /// Stops everything. Not awaited here: a second stop with less patience must get through.
+    fn halt(&mut self, timeout: Option<Span>, done: oneshot::Sender<()>) -> JoinHandle<()> {
+        self.prepared = false;
+        self.again = false;
+        self.punch_tickets();
+        let work = self.work.take();
+        let parts = Arc::clone(&self.parts);
+        tokio::spawn(async move {
+            if let Some(work) = work {
+                work.cancel.cancel();
+                work.done.await;
+            }
+            if let Some(guardian) = &parts.guardian {
+                guardian.stop(timeout).await;
+            }
+            // Whoever asked may have gone.
+            let _ = done.send(());
+        })
+    }
+
+    /// A person asks for an app that does not run.
+    fn start(&mut self, ticket: Ticket) {
+        let refusal = match &self.surroundings {
+            _ if self.stopped => Some((ErrorKind::ShuttingDown, "is being stopped")),
+            None => Some((
+                ErrorKind::Busy,
+                "was not brought up yet: it will be started",
+            )),
+            _ => None,
+        };
+        if let Some((kind, why)) = refusal {
+            let message = format!("`{}` {why}", self.parts.app.name);
+            // Whoever asked may have gone.
+            let _ = ticket.send(Err(RpcError::new(kind, message)));
+            return;
+        }
+        self.tickets.push(ticket);
+        let guardian = self.parts.guardian.as_ref();
+        let halted = self.halting.is_some();
+        let runs = !halted && guardian.is_some_and(|guardian| guardian.runs());
+        match self.work {
+            Some(_) => {}
+            None if runs => self.punch_tickets(),
+            None => {
+                self.filter.reset();
+                self.begin(Kind::Prepare);
+            }
+        }
+    }
+
+    /// Tells those who wait for a start that it is over, well or not: how it is says the state.
+    fn punch_tickets(&mut self) {
+        for ticket in self.tickets.drain(..) {
+            // Whoever asked may have gone.
+            let _ = ticket.send(Ok(()));
         }
     }
 
@@ -298,7 +394,12 @@ impl Pipeline {
         }
         let cancel = CancellationToken::new();
         let (parts, token) = (Arc::clone(&self.parts), cancel.clone());
+        let halting = self.halting.take();
         let done = async move {
+            if let Some(halting) = halting {
+                // What is being stopped ends first. A task of ours does not panic.
+                let _ = halting.await;
+            }
             let ended = match kind {
                 Kind::Prepare => parts.prepare(&surroundings, &token).await,
                 Kind::Build => parts.build_and_start(&surroundings, &token).await,

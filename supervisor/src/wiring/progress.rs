@@ -108,29 +108,49 @@ impl Board {
         }
     }
 
+    /// Whether it is so at this moment.
+    #[must_use]
+    pub fn is(&self, name: &str, condition: Condition) -> bool {
+        self.0
+            .get(name)
+            .is_some_and(|known| known.borrow().meets(condition))
+    }
+
+    /// Waits until something is so.
+    ///
+    /// # Errors
+    /// It never will be; the sentence says why.
+    pub async fn reached(&self, wanted: &Dependency) -> Result<(), String> {
+        let Some(known) = self.0.get(&wanted.name) else {
+            return Err("it is not part of what runs".to_owned());
+        };
+        let mut progress = known.subscribe();
+        let settled = progress
+            .wait_for(|progress| progress.settles(wanted.condition))
+            .await;
+        match settled.map(|progress| progress.clone()) {
+            Ok(progress) if progress.meets(wanted.condition) => Ok(()),
+            Ok(Progress { failed, .. }) => Err(failed.unwrap_or_default()),
+            Err(_) => Err("it is gone".to_owned()),
+        }
+    }
+
     /// Waits until the dependency is there.
     ///
     /// # Errors
     /// It failed; the sentence says what and why.
     pub async fn wait(&self, dependency: &Dependency) -> Result<(), String> {
         let name = &dependency.name;
-        let Some(known) = self.0.get(name) else {
+        if !self.0.contains_key(name) {
             // The configuration was checked; what is not on the board is disabled.
             return Err(format!("it depends on `{name}`, which is disabled"));
-        };
-        let mut progress = known.subscribe();
-        let settled = progress
-            .wait_for(|progress| progress.settles(dependency.condition))
-            .await;
-        match settled.map(|progress| progress.clone()) {
-            Ok(progress) if progress.meets(dependency.condition) => Ok(()),
-            Ok(Progress { failed, .. }) => Err(format!(
-                "it depends on `{name}`, which has not become {}: {}",
-                word(dependency.condition),
-                failed.unwrap_or_default()
-            )),
-            Err(_) => Err(format!("it depends on `{name}`, which is gone")),
         }
+        self.reached(dependency).await.map_err(|why| {
+            format!(
+                "it depends on `{name}`, which has not become {}: {why}",
+                word(dependency.condition)
+            )
+        })
     }
 }
 

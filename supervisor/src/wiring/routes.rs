@@ -1,7 +1,9 @@
 //! Opens the listeners of the forwards, through monday-tcpproxy.
 
+use monday_shared::protocol::error::{ErrorKind, RpcError};
 use monday_shared::protocol::supervisor::Level;
-use monday_shared::protocol::tcpproxy::{Event, Open, RouteSpec};
+use monday_shared::protocol::tcpproxy::{Close, Event, Open, RouteSpec};
+use monday_shared::rpc::client::ClientError;
 use tokio::sync::mpsc;
 
 use super::addresses::Addresses;
@@ -42,6 +44,58 @@ pub async fn open(
                 board.set(&forward.name, Progress::failed(&why));
                 state.forward_failed(&forward.name, why);
             }
+        }
+    }
+}
+
+/// Opens the ports of a forward again, whose connections end.
+///
+/// # Errors
+/// What monday-tcpproxy replies.
+pub async fn reopen(
+    tcpproxy: &Tcpproxy,
+    plan: &Plan,
+    forward: &str,
+    state: &State,
+    board: &Board,
+) -> Result<(), RpcError> {
+    let ids: Vec<String> = plan
+        .routes_of(forward)
+        .map(|route| route.id.clone())
+        .collect();
+    let wished = tcpproxy
+        .wished()
+        .map(|open| open.routes)
+        .unwrap_or_default();
+    let specs: Vec<RouteSpec> = wished
+        .into_iter()
+        .filter(|spec| ids.contains(&spec.id))
+        .collect();
+    if specs.is_empty() {
+        return Ok(());
+    }
+    let refused = |error: ClientError| match error {
+        ClientError::Refused(error) => error,
+        other => RpcError::new(ErrorKind::Internal, other.to_string()),
+    };
+    tcpproxy.call(&Close { ids }).await.map_err(refused)?;
+    match tcpproxy.call(&Open { routes: specs }).await {
+        Ok(open) => {
+            let listening = open.routes.into_iter();
+            state.forward_open(
+                forward,
+                listening
+                    .map(|route| (route.listen, route.target))
+                    .collect(),
+            );
+            board.set(forward, Progress::listening());
+            Ok(())
+        }
+        Err(error) => {
+            let error = refused(error);
+            board.set(forward, Progress::failed(&error.message));
+            state.forward_failed(forward, error.message.clone());
+            Err(error)
         }
     }
 }

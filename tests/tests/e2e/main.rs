@@ -30,6 +30,7 @@ mod tcpproxy_alone;
 // The supervisor.
 mod bad_input;
 mod recovery;
+mod second_terminal;
 mod side_by_side;
 mod stopping;
 mod wiring;

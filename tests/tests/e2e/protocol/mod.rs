@@ -126,7 +126,13 @@ fn every_parameter_is_explained() {
         fields::<tcpproxy::Wait>(),
         fields::<ipalias::NameSpec>(),
         fields::<ipalias::Release>(),
+        fields::<supervisor::Status>(),
         fields::<supervisor::Restart>(),
+        fields::<supervisor::Start>(),
+        fields::<supervisor::Stop>(),
+        fields::<supervisor::Signal>(),
+        fields::<supervisor::Reconnect>(),
+        fields::<supervisor::Wait>(),
     ];
     for field in all.iter().flatten() {
         assert!(

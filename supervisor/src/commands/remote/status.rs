@@ -1,0 +1,275 @@
+//! `status`: how a running project is, as a table or as JSON.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use clap::Args;
+use monday_shared::protocol::run::{Phase, State};
+use monday_shared::protocol::supervisor::{
+    AppStatus, ForwardRoute, ForwardStatus, ProjectStatus, Status, Usage,
+};
+use monday_shared::timestamp;
+
+use super::find::{self, Found};
+use super::{TargetArgs, shown, talk};
+use crate::view::table::Table;
+use crate::view::width::{bytes, span};
+
+/// What `status` takes.
+#[derive(Clone, Debug, Args)]
+pub struct StatusArgs {
+    /// Of which; without a name: of all.
+    #[command(flatten)]
+    pub target: TargetArgs,
+
+    /// Also memory and processor of each app; it is measured for a moment
+    #[arg(short, long)]
+    pub usage: bool,
+}
+
+/// Shows how it is.
+#[must_use]
+pub fn run(args: &StatusArgs) -> ExitCode {
+    talk(&args.target.reach, async {
+        let Found { client, names, .. } = find::find(&args.target).await?;
+        let asked = Status {
+            traffic: true,
+            usage: args.usage,
+            names,
+        };
+        let status = client.call(&asked).await?;
+        Ok(shown(&args.target.reach, &status, |status| {
+            as_text(status, args.usage)
+        }))
+    })
+}
+
+fn as_text(status: &ProjectStatus, usage: bool) -> String {
+    let mut text = format!("{}, pid {}\n", status.project, status.pid);
+    let mut heading = vec!["APP", "STATE", "PID", "SINCE", "RESTARTS", "LAST EXIT"];
+    if usage {
+        heading.extend(["MEMORY", "CPU", "PROCESSES"]);
+    }
+    heading.push("ADDRESS");
+    let mut apps = Table::new(&heading);
+    for app in &status.apps {
+        apps.row(app_row(app, usage, status.names));
+    }
+    let mut forwards = Table::new(&[
+        "FORWARD",
+        "TYPE",
+        "STATE",
+        "LISTENS",
+        "LEADS TO",
+        "CONNECTIONS",
+        "IN",
+        "OUT",
+    ]);
+    for forward in &status.forwards {
+        forward_rows(forward, status.names, &mut forwards);
+    }
+    for table in [apps, forwards] {
+        if !table.is_empty() {
+            // Writing into a string cannot fail.
+            let _ = write!(text, "\n{table}");
+        }
+    }
+    for trouble in troubles(status) {
+        let _ = write!(text, "\n{trouble}");
+    }
+    if text.contains("\n\n") && !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text
+}
+
+fn app_row(app: &AppStatus, usage: bool, names: bool) -> Vec<String> {
+    let since = app.since.as_deref().and_then(timestamp::age);
+    let mut row = vec![
+        app.name.clone(),
+        state_word(app),
+        app.state.pid.map(|pid| pid.to_string()).unwrap_or_default(),
+        since.map(span).unwrap_or_default(),
+        app.restarts.to_string(),
+        app.state
+            .exit
+            .map(|exit| exit.to_string())
+            .unwrap_or_default(),
+    ];
+    if usage {
+        row.extend(usage_cells(app.usage.as_ref()));
+    }
+    row.push(match (&app.hostname, app.ip) {
+        (Some(hostname), Some(ip)) if names => format!("{hostname} ({ip})"),
+        (_, Some(ip)) => ip.to_string(),
+        _ => String::new(),
+    });
+    row
+}
+
+fn usage_cells(usage: Option<&Usage>) -> [String; 3] {
+    match usage {
+        Some(usage) => [
+            bytes(usage.memory),
+            format!("{}%", usage.cpu / 10),
+            usage.processes.to_string(),
+        ],
+        None => [String::new(), String::new(), String::new()],
+    }
+}
+
+/// The state of an app in one or two words.
+#[must_use]
+pub fn state_word(app: &AppStatus) -> String {
+    if let Some(stage) = &app.stage {
+        return stage.to_string();
+    }
+    // Without pid, exit and reason, which have places of their own.
+    State {
+        phase: app.state.phase,
+        ready: app
+            .state
+            .ready
+            .filter(|_| app.state.phase == Phase::Running),
+        ..State::default()
+    }
+    .to_string()
+}
+
+fn forward_rows(forward: &ForwardStatus, names: bool, table: &mut Table) {
+    let state = if forward.error.is_some() {
+        "failed"
+    } else if forward.routes.is_empty() {
+        "not open"
+    } else {
+        "open"
+    };
+    let first = [forward.name.clone(), forward.kind.clone(), state.to_owned()];
+    if forward.routes.is_empty() {
+        table.row(first.to_vec());
+    }
+    for (at, route) in forward.routes.iter().enumerate() {
+        let mut row = if at == 0 {
+            first.to_vec()
+        } else {
+            vec![String::new(); 3]
+        };
+        row.extend(route_cells(forward, route, names));
+        table.row(row);
+    }
+}
+
+fn route_cells(forward: &ForwardStatus, route: &ForwardRoute, names: bool) -> [String; 5] {
+    let listens = match &forward.hostname {
+        Some(hostname) if names => format!("{hostname}:{}", route.listen.port()),
+        _ => route.listen.to_string(),
+    };
+    let count = |of: fn(&monday_shared::protocol::supervisor::Traffic) -> String| {
+        route.traffic.as_ref().map(of).unwrap_or_default()
+    };
+    [
+        listens,
+        route.target.clone(),
+        count(|traffic| {
+            let failed = match traffic.failed {
+                0 => String::new(),
+                failed => format!(", {failed} failed"),
+            };
+            format!("{} open of {}{failed}", traffic.active, traffic.accepted)
+        }),
+        count(|traffic| bytes(traffic.bytes_up)),
+        count(|traffic| bytes(traffic.bytes_down)),
+    ]
+}
+
+/// What is wrong, in sentences.
+fn troubles(status: &ProjectStatus) -> Vec<String> {
+    let apps = status.apps.iter().filter_map(|app| {
+        let reason = app.state.reason.as_ref()?;
+        Some(format!("{}: {reason}", app.name))
+    });
+    let forwards = status.forwards.iter().flat_map(|forward| {
+        let failed = forward.error.iter();
+        let failed = failed.map(|error| format!("{}: {error}", forward.name));
+        let last = forward
+            .routes
+            .iter()
+            .filter_map(|route| route.traffic.as_ref()?.last_error.as_ref());
+        failed.chain(last.map(|error| format!("{}: last error: {error}", forward.name)))
+    });
+    apps.chain(forwards).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use monday_shared::protocol::run::Exit;
+    use monday_shared::protocol::supervisor::Traffic;
+
+    use super::*;
+
+    #[test]
+    fn a_table_says_how_everything_is_and_sentences_say_what_is_wrong() {
+        let app = |name: &str, state: State| AppStatus {
+            name: name.to_owned(),
+            state,
+            ..AppStatus::default()
+        };
+        let status = ProjectStatus {
+            project: "shop".to_owned(),
+            pid: 42,
+            apps: vec![
+                app(
+                    "api",
+                    State {
+                        phase: Phase::Running,
+                        pid: Some(43),
+                        ready: Some(false),
+                        ..State::default()
+                    },
+                ),
+                app(
+                    "worker",
+                    State {
+                        phase: Phase::Waiting,
+                        exit: Some(Exit::Code(3)),
+                        reason: Some("it ended too often".to_owned()),
+                        ..State::default()
+                    },
+                ),
+            ],
+            forwards: vec![ForwardStatus {
+                name: "db".to_owned(),
+                kind: "proxy".to_owned(),
+                hostname: Some("db.test".to_owned()),
+                routes: vec![ForwardRoute {
+                    listen: ([127, 0, 0, 9], 5432).into(),
+                    target: "db.example.com:5432".to_owned(),
+                    traffic: Some(Traffic {
+                        active: 1,
+                        accepted: 7,
+                        failed: 2,
+                        bytes_up: 2048,
+                        last_error: Some("refused".to_owned()),
+                        ..Traffic::default()
+                    }),
+                }],
+                error: None,
+            }],
+            ..ProjectStatus::default()
+        };
+        let expected = "\
+shop, pid 42
+
+APP     STATE                   PID  SINCE  RESTARTS  LAST EXIT      ADDRESS
+api     running, not ready yet  43          0
+worker  ended                               0         exit status 3
+
+FORWARD  TYPE   STATE  LISTENS         LEADS TO             CONNECTIONS            IN       OUT
+db       proxy  open   127.0.0.9:5432  db.example.com:5432  1 open of 7, 2 failed  2.0 KiB  0 B
+
+worker: it ended too often
+db: last error: refused
+";
+        assert_eq!(as_text(&status, false), expected);
+    }
+}
