@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
@@ -61,6 +62,10 @@ pub struct Cli {
     /// How long to hold a connection while its target refuses; 0 refuses it at once
     #[arg(long, value_name = "TIME", default_value = "0")]
     connect_wait: Span,
+
+    /// Have ports below 1024, where we may not bind them, bound by the monday-ipalias with this control socket
+    #[arg(long, value_name = "SOCKET")]
+    ports_from: Option<PathBuf>,
 
     /// How bytes are moved
     #[arg(long, value_name = "PATH", default_value = "auto", hide = true)]
@@ -169,6 +174,7 @@ impl Cli {
                 RouteSpec {
                     connect_timeout: self.connect_timeout,
                     connect_wait: self.connect_wait,
+                    ports_from: self.ports_from.clone(),
                     ..RouteSpec::new(id, &route.listen, &route.target)
                 }
             })

@@ -19,10 +19,12 @@
 //! - **Connections stay on the thread** that took them ([`workers`]).
 //!
 //! Above that, a [`route`] is a wish and what came of it. [`table`] is the task that owns the routes; what it takes to
-//! open a batch of them, all or none, is decided by [`plan`] before anything is touched. [`service`] is the control
+//! open a batch of them, all or none, is decided by [`plan`] before anything is touched, and its addresses are taken by
+//! [`bind`], perhaps through a monday-ipalias that may what we may not. [`service`] is the control
 //! protocol over its handle ([`wait`] its one long question), [`run`](run::run) the life of the executable, and [`ctl`]
 //! asks one that runs.
 
+mod bind;
 pub mod cli;
 mod connection;
 pub mod ctl;

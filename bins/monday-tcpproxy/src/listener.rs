@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,7 +32,6 @@ impl Bound {
     /// What bind(2) says.
     pub(crate) fn bind(address: SocketAddr) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-        socket.set_nonblocking(true)?;
         // Connections in TIME-WAIT must not keep a restarted proxy from its port. Never SO_REUSEPORT: two processes
         // would share a port without knowing of each other, and clients would reach either.
         socket.set_reuse_address(true)?;
@@ -39,12 +39,25 @@ impl Bound {
             // [::]:80 says IPv6. Whoever wants both says so.
             socket.set_only_v6(true)?;
         }
+        socket.bind(&address.into())?;
+        Self::prepared(socket, address)
+    }
+
+    /// Takes a socket that somebody else has bound to that address, and that does not listen yet.
+    ///
+    /// # Errors
+    /// What setsockopt(2) says.
+    pub(crate) fn handed_over(socket: OwnedFd, address: SocketAddr) -> io::Result<Self> {
+        Self::prepared(Socket::from(socket), address)
+    }
+
+    fn prepared(socket: Socket, address: SocketAddr) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
         // Accepted sockets inherit both. A relay must not hold back what the target has chosen to send.
         socket.set_tcp_nodelay(true)?;
         if is_local(address.ip()) {
             platform::stop_pacing(&socket);
         }
-        socket.bind(&address.into())?;
         Ok(Self { socket })
     }
 

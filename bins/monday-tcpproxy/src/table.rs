@@ -5,16 +5,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use monday_shared::holder;
 use monday_shared::protocol::tcpproxy::{Event, RouteSpec, RouteStatus};
 use monday_shared::rpc::hub::Hub;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::bind;
 use crate::connection::Context;
 use crate::error::Error;
-use crate::listener::{Bound, Listener, Listening};
+use crate::listener::{Listener, Listening};
 use crate::pipe_pool::{CopyPath, PipePool};
 use crate::plan::{self, Step, plan};
 use crate::route::{Route, Shared, Wish};
@@ -160,7 +160,7 @@ impl Owner {
             .map(Wish::read)
             .collect::<Result<_, _>>()?;
         let steps = self.plan(&wishes)?;
-        let mut new = bind_all(&wishes, &steps, &self.workers)?.into_iter();
+        let mut new = bind::all(&wishes, &steps, &self.workers).await?.into_iter();
 
         // Nothing fails from here on.
         let ids: Vec<String> = wishes.iter().map(|wish| wish.spec.id.clone()).collect();
@@ -257,26 +257,4 @@ impl Owner {
             listener.close().await;
         }
     }
-}
-
-/// Binds all addresses before any of them listens, so that a batch that fails has not accepted a single client.
-fn bind_all(wishes: &[Wish], steps: &[Step], workers: &Workers) -> Result<Vec<Listening>, Error> {
-    let refused = |wish: &Wish, address, error| {
-        let what = format!("route `{}`", wish.spec.id);
-        Error::Listen(holder::bind_error(&what, address, &error))
-    };
-    let mut bound = Vec::new();
-    for (wish, step) in wishes.iter().zip(steps) {
-        if let Step::Bind(address) = *step {
-            let socket = Bound::bind(address).map_err(|error| refused(wish, address, error))?;
-            bound.push((wish, address, socket));
-        }
-    }
-    bound
-        .into_iter()
-        .map(|(wish, address, socket)| {
-            let listening = socket.listen(workers);
-            listening.map_err(|error| refused(wish, address, error))
-        })
-        .collect()
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +27,10 @@ pub struct RouteSpec {
     /// How long a connection is held and retried while its target refuses. Default 0: refused at once.
     #[serde(default)]
     pub connect_wait: Span,
+    /// Who binds the port where we may not (one below 1024): the control socket of a `monday-ipalias` that has assigned
+    /// the address. Nobody is asked while we may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ports_from: Option<PathBuf>,
 }
 
 impl RouteSpec {
@@ -42,6 +47,7 @@ impl RouteSpec {
             target: target.into(),
             connect_timeout: Self::default_connect_timeout(),
             connect_wait: Span::default(),
+            ports_from: None,
         }
     }
 

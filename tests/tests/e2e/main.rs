@@ -24,6 +24,7 @@ mod protocol;
 
 // Each of them alone.
 mod ipalias_alone;
+mod low_port;
 mod run_alone;
 mod tcpproxy_alone;
 
