@@ -2,7 +2,11 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::str::FromStr;
+
+use crate::protocol::listen_address::UNIX_PREFIX;
+use crate::socket::MAX_PATH_BYTES;
 
 /// A text that is not an address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,6 +33,24 @@ pub enum AddressError {
     /// A URL.
     #[error("`{0}` is a URL: write HOST:PORT")]
     Url(String),
+    /// There is no path.
+    #[error("`{0}` has no path: write unix:/run/name.sock")]
+    EmptyPath(String),
+    /// The path does not fit into a socket address.
+    #[error(
+        "cannot use {path} as a socket: the path has {bytes} bytes and the operating system allows {MAX_PATH_BYTES}; choose a shorter one"
+    )]
+    PathTooLong {
+        /// The path.
+        path: String,
+        /// Its length.
+        bytes: usize,
+    },
+    /// An inherited listener has no name.
+    #[error(
+        "`{0}` names no listener: write fd:NAME, or fd:3 for the first one that was handed over"
+    )]
+    Inherited(String),
 }
 
 /// Where to listen: `IP:PORT`, `[IPv6]:PORT`, `localhost:PORT`, or `PORT`, which is on 127.0.0.1. Port 0 takes a free
@@ -51,7 +73,8 @@ impl FromStr for Listen {
     }
 }
 
-/// Where to relay to: `HOST:PORT`, HOST being a name or an IP address, or `PORT`, which is on 127.0.0.1.
+/// Where to relay to: `HOST:PORT`, HOST being a name or an IP address, or `PORT`, which is on 127.0.0.1; `unix:PATH`, or a
+/// path with a slash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     /// An IP address.
@@ -63,12 +86,17 @@ pub enum Target {
         /// The port.
         port: u16,
     },
+    /// A Unix-domain socket.
+    Unix(PathBuf),
 }
 
 impl FromStr for Target {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
+        if let Some(path) = socket_path(text)? {
+            return Ok(Self::Unix(path));
+        }
         let target = match text.parse() {
             Ok(address) => Self::Address(address),
             Err(_) => match split(text)? {
@@ -94,8 +122,31 @@ impl fmt::Display for Target {
         match self {
             Self::Address(address) => address.fmt(f),
             Self::Name { host, port } => write!(f, "{host}:{port}"),
+            Self::Unix(path) => write!(f, "{UNIX_PREFIX}{}", path.display()),
         }
     }
+}
+
+/// The path, if the text names a Unix-domain socket: `unix:PATH`, or a path with a slash.
+///
+/// # Errors
+/// [`AddressError::EmptyPath`], [`AddressError::PathTooLong`].
+pub fn socket_path(text: &str) -> Result<Option<PathBuf>, AddressError> {
+    let path = match text.strip_prefix(UNIX_PREFIX) {
+        Some(path) => path,
+        None if text.contains('/') && !text.contains("://") => text,
+        None => return Ok(None),
+    };
+    if path.is_empty() {
+        return Err(AddressError::EmptyPath(text.to_owned()));
+    }
+    if path.len() > MAX_PATH_BYTES || path.contains('\0') {
+        return Err(AddressError::PathTooLong {
+            path: path.to_owned(),
+            bytes: path.len(),
+        });
+    }
+    Ok(Some(path.into()))
 }
 
 /// Host and port of a text that is no plain socket address.
@@ -162,6 +213,23 @@ mod tests {
         ] {
             let target: Target = text.parse().unwrap();
             assert_eq!(target.to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn a_path_is_a_socket() {
+        for (text, path) in [
+            ("unix:/run/db.sock", "/run/db.sock"),
+            ("unix:db.sock", "db.sock"),
+            ("/run/a:80", "/run/a:80"),
+            ("./a", "./a"),
+        ] {
+            assert_eq!(text.parse(), Ok(Target::Unix(path.into())));
+        }
+        let long = format!("unix:/{}", "x".repeat(200));
+        for (text, named) in [("unix:", "no path"), (&long, "201 bytes")] {
+            let error = text.parse::<Target>().unwrap_err().to_string();
+            assert!(error.contains(named), "{error}");
         }
     }
 

@@ -2,9 +2,10 @@
 //!
 //! `MONDAY_ADDR_<NAME>` is `IP:port`, `MONDAY_HOST_<NAME>` the IP and `MONDAY_PORT_<NAME>` the port. A thing with
 //! several ports gives those of its first port, and `MONDAY_ADDR_<NAME>_<L>` for each, L being the port as it was
-//! asked for.
+//! asked for. One that listens on a Unix-domain socket has its path in `MONDAY_SOCKET_<NAME>`.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 
 /// One environment variable: its name and its value.
 pub type Variable = (String, String);
@@ -43,6 +44,15 @@ pub fn listeners(name: &str, listeners: &[(String, SocketAddr)]) -> Vec<Variable
         }));
     }
     variables
+}
+
+/// The variable of a thing that listens on a Unix-domain socket.
+#[must_use]
+pub fn socket(name: &str, path: &Path) -> Variable {
+    (
+        format!("MONDAY_SOCKET_{}", variable_name(name)),
+        path.display().to_string(),
+    )
 }
 
 /// The variable of a thing that has an address of its own but no port that we know of.

@@ -2,11 +2,12 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use tokio::net::{TcpSocket, TcpStream, lookup_host};
+use tokio::net::{TcpSocket, TcpStream, UnixStream, lookup_host};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::address::{Target, is_local};
@@ -26,6 +27,15 @@ pub struct Patience {
     pub connect_timeout: Duration,
     /// How long to try again and again while the target is not there.
     pub connect_wait: Duration,
+}
+
+/// A connection.
+#[derive(Debug)]
+pub enum Stream {
+    /// To an IP address.
+    Tcp(TcpStream),
+    /// To a Unix-domain socket.
+    Unix(UnixStream),
 }
 
 /// Why there is no connection.
@@ -79,7 +89,7 @@ fn tried(addresses: &[SocketAddr]) -> String {
 ///
 /// # Errors
 /// [`DialError`] of the last try.
-pub async fn dial(target: &Target, patience: Patience) -> Result<TcpStream, DialError> {
+pub async fn dial(target: &Target, patience: Patience) -> Result<Stream, DialError> {
     let deadline = Instant::now() + patience.connect_wait;
     loop {
         let tried = timeout(patience.connect_timeout, try_once(target)).await;
@@ -98,14 +108,25 @@ pub async fn dial(target: &Target, patience: Patience) -> Result<TcpStream, Dial
     }
 }
 
-async fn try_once(target: &Target) -> Result<TcpStream, DialError> {
+async fn try_once(target: &Target) -> Result<Stream, DialError> {
     let (host, port) = match target {
         Target::Address(address) => {
             return connect(*address)
                 .await
+                .map(Stream::Tcp)
                 .map_err(|source| DialError::Connect {
                     target: target.clone(),
                     addresses: vec![*address],
+                    source,
+                });
+        }
+        Target::Unix(path) => {
+            return connect_unix(path)
+                .await
+                .map(Stream::Unix)
+                .map_err(|source| DialError::Connect {
+                    target: target.clone(),
+                    addresses: vec![],
                     source,
                 });
         }
@@ -122,11 +143,14 @@ async fn try_once(target: &Target) -> Result<TcpStream, DialError> {
         return Err(DialError::NoAddress { host: host.clone() });
     }
     let addresses = by_turns(addresses);
-    race(&addresses).await.map_err(|source| DialError::Connect {
-        target: target.clone(),
-        addresses,
-        source,
-    })
+    race(&addresses)
+        .await
+        .map(Stream::Tcp)
+        .map_err(|source| DialError::Connect {
+            target: target.clone(),
+            addresses,
+            source,
+        })
 }
 
 /// The addresses in the resolver's order of preference, without repetitions, the two families by turns, so that one
@@ -170,6 +194,16 @@ async fn race(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
             },
             () = sleep(HEAD_START), if waiting.len() > 0 => {}
             else => return Err(failure.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into())),
+        }
+    }
+}
+
+/// A server whose queue is full does not make us wait, as it would over TCP: the kernel says "try again" at once.
+async fn connect_unix(path: &Path) -> io::Result<UnixStream> {
+    loop {
+        match UnixStream::connect(path).await {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => sleep(RETRY_AFTER).await,
+            connected => return connected,
         }
     }
 }
@@ -218,6 +252,24 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         (listener, address)
+    }
+
+    fn peer(stream: &Stream) -> SocketAddr {
+        match stream {
+            Stream::Tcp(stream) => stream.peer_addr().unwrap(),
+            Stream::Unix(_) => panic!("not over TCP"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_socket_is_a_target_like_any_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.sock");
+        let target = Target::Unix(path.clone());
+        let error = dial(&target, AT_ONCE).await.unwrap_err().to_string();
+        assert!(error.contains("a.sock"), "{error}");
+        let _listener = tokio::net::UnixListener::bind(&path).unwrap();
+        assert!(matches!(dial(&target, AT_ONCE).await, Ok(Stream::Unix(_))));
     }
 
     /// An address where nobody listens, and nobody else will: the port stays bound.
@@ -274,8 +326,7 @@ mod tests {
             host: "localhost".to_owned(),
             port: good.port(),
         };
-        let stream = dial(&target, AT_ONCE).await.unwrap();
-        assert_eq!(stream.peer_addr().unwrap(), good);
+        assert_eq!(peer(&dial(&target, AT_ONCE).await.unwrap()), good);
     }
 
     #[tokio::test]
@@ -302,10 +353,7 @@ mod tests {
         // The first try has been refused by the time this one has.
         assert!(connect(there_soon).await.is_err());
         let _listener = socket.listen(1).unwrap();
-        assert_eq!(
-            dialling.await.unwrap().unwrap().peer_addr().unwrap(),
-            there_soon
-        );
+        assert_eq!(peer(&dialling.await.unwrap().unwrap()), there_soon);
     }
 
     #[tokio::test]

@@ -8,12 +8,13 @@
 //! nothing at all happens for long is given up.
 
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use socket2::{SockRef, TcpKeepalive};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::platform::{self, PeerState};
@@ -49,7 +50,7 @@ pub struct Watch {
 impl Watch {
     /// Begins with a peer that has ended its stream.
     #[must_use]
-    pub fn of(stream: &TcpStream) -> Self {
+    pub fn of(stream: &impl AsFd) -> Self {
         Self {
             addresses: addresses(stream),
             asked: 0,
@@ -68,14 +69,15 @@ impl Watch {
     }
 
     /// Is ready once the peer is gone. `moved` says that there were bytes for it since the last time.
-    pub fn poll_gone(&mut self, cx: &mut Context<'_>, stream: &TcpStream, moved: bool) -> Poll<()> {
+    pub fn poll_gone(&mut self, cx: &mut Context<'_>, stream: &impl AsFd, moved: bool) -> Poll<()> {
         if moved {
             self.quiet_since = Instant::now();
         }
         while self.timer.as_mut().poll(cx).is_ready() {
-            let state = self.addresses.map_or(PeerState::Unknown, |(own, peer)| {
-                platform::peer_state(own, peer)
-            });
+            let state = self.addresses.map_or_else(
+                || other_end_state(stream),
+                |(own, peer)| platform::peer_state(own, peer),
+            );
             let quiet = self.quiet_since.elapsed();
             if is_gone(state, self.seen, quiet >= self.quiet_at_most) {
                 return Poll::Ready(());
@@ -93,14 +95,28 @@ impl Watch {
     }
 }
 
-/// Our address and the peer's.
-fn addresses(stream: &TcpStream) -> Option<(SocketAddr, SocketAddr)> {
-    Some((stream.local_addr().ok()?, stream.peer_addr().ok()?))
+/// Our address and the peer's, over TCP.
+fn addresses(stream: &impl AsFd) -> Option<(SocketAddr, SocketAddr)> {
+    let socket = SockRef::from(stream);
+    let own = socket.local_addr().ok()?.as_socket()?;
+    Some((own, socket.peer_addr().ok()?.as_socket()?))
+}
+
+/// A Unix-domain socket hangs up once its other end is closed, and not while that has only ended its stream.
+fn other_end_state(stream: &impl AsFd) -> PeerState {
+    let mut asked = [PollFd::new(stream.as_fd(), PollFlags::POLLIN)];
+    match poll(&mut asked, PollTimeout::ZERO) {
+        Ok(_) => match asked[0].revents() {
+            Some(seen) if seen.contains(PollFlags::POLLHUP) => PeerState::Closed,
+            _ => PeerState::Open,
+        },
+        Err(_) => PeerState::Unknown,
+    }
 }
 
 /// Has the kernel ask the peer's system, after so long without a packet and then again and again, whether it still knows
 /// the connection; the connection is reset if it does not.
-fn probe_peer(stream: &TcpStream, after: Duration) {
+fn probe_peer(stream: &impl AsFd, after: Duration) {
     let probes = TcpKeepalive::new().with_time(after).with_interval(after);
     if let Err(error) = SockRef::from(stream).set_tcp_keepalive(&probes) {
         tracing::debug!(%error, "a half-closed peer is not probed");
@@ -130,7 +146,7 @@ const LOOK_AGAIN: (Duration, Duration) = (Duration::from_millis(1), Duration::fr
 /// What the peer sends meanwhile is thrown away, for nobody is there to read it. A socket that is closed before that
 /// resets the connection when the peer sends something, and the reset overtakes what is still on its way. `discard` reads
 /// what has arrived and returns whether more may come.
-pub async fn settle(stream: &TcpStream, discard: impl Fn() -> bool) {
+pub async fn settle(stream: &impl AsFd, discard: impl Fn() -> bool) {
     let (mut pause, longest) = LOOK_AGAIN;
     if let Some((own, peer)) = addresses(stream) {
         while discard() && platform::unacknowledged(own, peer).is_some_and(|left| left > 0) {

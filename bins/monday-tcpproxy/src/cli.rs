@@ -13,12 +13,16 @@ use monday_shared::protocol::tcpproxy::RouteSpec;
 
 use crate::ctl::Ctl;
 use crate::pipe_pool::CopyPath;
-use monday_shared::address::{Listen, Target};
+use crate::place::Place;
+use monday_shared::address::Target;
+use monday_shared::protocol::listen_address::Listens;
 
 const EXAMPLES: &str = "\
 Addresses:
-  LISTEN  IP:PORT, [IPv6]:PORT, or PORT (on 127.0.0.1); port 0 takes a free one
-  TARGET  HOST:PORT, [IPv6]:PORT, or PORT (on 127.0.0.1); names are resolved at each connection
+  LISTEN  IP:PORT, [IPv6]:PORT, or PORT (on 127.0.0.1); port 0 takes a free one; unix:PATH;
+          fd:NAME or fd:3, handed over with LISTEN_FDS; several with commas between
+  TARGET  HOST:PORT, [IPv6]:PORT, or PORT (on 127.0.0.1), names being resolved at each connection;
+          unix:PATH
 
 Examples:
   monday-tcpproxy 8080=example.com:80
@@ -26,6 +30,8 @@ Examples:
   monday-tcpproxy db@0=db.internal:5432 -- sh -c 'psql -h $MONDAY_HOST_DB -p $MONDAY_PORT_DB -l'
       runs a command that finds the relay in MONDAY_ADDR_DB (IP:PORT), MONDAY_HOST_DB and
       MONDAY_PORT_DB, and exits with its status; routes without a name are ROUTE1, ROUTE2, ...
+  monday-tcpproxy db@127.0.0.1:5432,unix:/tmp/.s.PGSQL.5432=unix:/run/postgresql/.s.PGSQL.5432
+      relays a port and a socket to a socket
   monday-tcpproxy --output json 0=3000
       says as its first line which port it took: {\"event\":\"ready\",\"routes\":[{\"listen\":...}]}
   monday-tcpproxy --control /tmp/proxy.sock
@@ -124,9 +130,11 @@ fn read_route(text: &str) -> Result<RouteArg, String> {
         Some((name, listen)) => (Some(name.to_owned()), listen),
         None => (None, left),
     };
-    listen
-        .parse::<Listen>()
-        .map_err(|error| error.to_string())?;
+    for address in &Listens::from(listen).0 {
+        address
+            .parse::<Place>()
+            .map_err(|error| error.to_string())?;
+    }
     target
         .parse::<Target>()
         .map_err(|error| error.to_string())?;
@@ -215,7 +223,7 @@ mod tests {
         let routes: Vec<_> = cli
             .routes()
             .into_iter()
-            .map(|route| (route.id, route.listen, route.target))
+            .map(|route| (route.id, route.listen.to_string(), route.target))
             .collect();
         assert_eq!(
             routes,

@@ -1,21 +1,20 @@
 //! One client, from being accepted to its end: dial the target, then relay.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use monday_shared::protocol::tcpproxy::Event;
 use monday_shared::rpc::hub::Hub;
-use tokio::net::TcpStream;
 
+use crate::orders::to_be_cut;
 use crate::pipe_pool::PipePool;
 use crate::relay::relay;
 use crate::route::Shared;
-use crate::socket::Socket;
+use crate::socket::{Peer, Socket};
 use monday_shared::address::Target;
-use monday_shared::dial::{DialError, Patience, dial};
+use monday_shared::dial::{DialError, Patience, Stream, dial};
 
 /// What the connections of a route need to know. A route that gets another target gets another one of these;
 /// connections that live keep theirs.
@@ -25,15 +24,16 @@ pub(crate) struct Context {
     pub(crate) target: Target,
     pub(crate) patience: Patience,
     pub(crate) shared: Shared,
+    /// Which of the route's replacements this is.
+    pub(crate) generation: u64,
     pub(crate) pipes: Arc<PipePool>,
     pub(crate) hub: Hub<Event>,
 }
 
 /// Serves one client until its end.
-pub(crate) async fn serve(client: TcpStream, peer: SocketAddr, context: Arc<Context>) {
+pub(crate) async fn serve(client: Socket, peer: Peer, context: Arc<Context>) {
     let _tracked = context.shared.connections.token();
     let _active = context.shared.stats.begin();
-    let client = Socket::from(client);
     let Some(target) = reach_target(&client, &context).await else {
         client.reset();
         return;
@@ -47,8 +47,9 @@ pub(crate) async fn serve(client: TcpStream, peer: SocketAddr, context: Arc<Cont
             return;
         }
     };
-    let Shared { stats, cut, .. } = &context.shared;
-    let outcome = relay(client, target, &context.pipes, &stats.traffic, cut).await;
+    let Shared { stats, orders, .. } = &context.shared;
+    let orders = (&**orders, context.generation);
+    let outcome = relay(client, target, &context.pipes, &stats.traffic, orders).await;
     tracing::debug!(route = context.id, client = %peer, %outcome, "connection ended");
 }
 
@@ -56,11 +57,11 @@ pub(crate) async fn serve(client: TcpStream, peer: SocketAddr, context: Arc<Cont
 ///
 /// The dial is in a box of its own, which is gone once it is done: it is several times as large as all that a
 /// connection needs from then on.
-async fn reach_target(client: &Socket, context: &Context) -> Option<Result<TcpStream, DialError>> {
+async fn reach_target(client: &Socket, context: &Context) -> Option<Result<Stream, DialError>> {
     let dial = Box::pin(dial(&context.target, context.patience));
     tokio::select! {
         dialled = dial => Some(dialled),
-        () = context.shared.cut.cancelled() => None,
+        () = to_be_cut(&context.shared.orders, context.generation) => None,
         () = client.failed() => None,
     }
 }
@@ -81,7 +82,7 @@ impl Context {
         }
     }
 
-    fn failed(&self, client: SocketAddr, error: String) {
+    fn failed(&self, client: Peer, error: String) {
         self.shared.stats.failed.fetch_add(1, Ordering::Relaxed);
         tracing::debug!(route = self.id, %client, error, "connection failed");
         if self
@@ -107,7 +108,7 @@ mod tests {
     async fn an_idle_connection_needs_little_memory() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let client = TcpStream::connect(address).await.unwrap();
+        let client = tokio::net::TcpStream::connect(address).await.unwrap();
         let context = Arc::new(Context {
             id: "r".to_owned(),
             target: Target::Address(address),
@@ -116,11 +117,12 @@ mod tests {
                 connect_wait: std::time::Duration::ZERO,
             },
             shared: Shared::default(),
+            generation: 0,
             pipes: Arc::new(PipePool::new(CopyPath::Auto)),
             hub: Hub::new(),
         });
         // All else that a connection has is two registrations with the runtime.
-        let bytes = size_of_val(&serve(client, address, context));
+        let bytes = size_of_val(&serve(client.into(), Peer::Ip(address), context));
         assert!(bytes <= 1024, "{bytes} bytes");
     }
 }

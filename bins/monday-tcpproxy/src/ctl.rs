@@ -9,7 +9,7 @@ use monday_shared::life::exit;
 use monday_shared::protocol::common::{Hello, Shutdown};
 use monday_shared::protocol::error::{ErrorKind, RpcError};
 use monday_shared::protocol::method::Call;
-use monday_shared::protocol::tcpproxy::{Close, List, NAME, Open, Status, Wait};
+use monday_shared::protocol::tcpproxy::{Apply, Close, List, NAME, Open, Status, Wait};
 use monday_shared::rpc::client::{Client, ClientError};
 use monday_shared::rpc::service::params;
 use serde::Serialize;
@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 const EXAMPLES: &str = "\
-Methods: open, close, list, wait, status, hello, shutdown
+Methods: open, apply, close, list, wait, status, hello, shutdown
 
 Examples:
   monday-tcpproxy ctl /tmp/proxy.sock open id=db listen=127.0.0.1:0 target=db.internal:5432
@@ -86,6 +86,7 @@ impl Ctl {
         };
         match self.method.as_str() {
             Open::METHOD => question.ask::<Open>().await,
+            Apply::METHOD => question.ask::<Apply>().await,
             Close::METHOD => question.ask::<Close>().await,
             List::METHOD => question.ask::<List>().await,
             Wait::METHOD => question.ask::<Wait>().await,

@@ -32,6 +32,11 @@ pub enum Error {
     /// No thread could be started.
     #[error("cannot start the threads that relay: {0}")]
     Threads(#[source] std::io::Error),
+    /// What was handed over is not what was said.
+    #[error(
+        "{0}; LISTEN_FDS and LISTEN_PID are set by whoever hands listeners over (sd_listen_fds(3))"
+    )]
+    Inherited(String),
     /// The common life failed.
     #[error(transparent)]
     Life(#[from] LifeError),
@@ -40,7 +45,9 @@ pub enum Error {
 impl Failure for Error {
     fn exit_code(&self) -> u8 {
         match self {
-            Self::Address { .. } | Self::EmptyId | Self::Conflict(_) => exit::USAGE,
+            Self::Address { .. } | Self::EmptyId | Self::Conflict(_) | Self::Inherited(_) => {
+                exit::USAGE
+            }
             Self::Listen(_) | Self::Ending | Self::Threads(_) => exit::FAILED,
             Self::Life(life) => life.exit_code(),
         }
@@ -56,7 +63,7 @@ impl From<Error> for RpcError {
             }
             Error::Conflict(Conflict::Address { .. }) => ErrorKind::Conflict,
             Error::Ending => ErrorKind::ShuttingDown,
-            Error::Threads(_) | Error::Life(_) => ErrorKind::Os,
+            Error::Threads(_) | Error::Inherited(_) | Error::Life(_) => ErrorKind::Os,
         };
         Self::new(kind, error.to_string())
     }

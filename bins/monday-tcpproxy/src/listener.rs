@@ -3,18 +3,23 @@
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use monday_shared::accept;
 use monday_shared::backoff::Backoff;
+use monday_shared::protocol::listen_address::ListenAddress;
 use socket2::{Domain, Socket, Type};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::connection::{Context, serve};
+use crate::place::Place;
+use crate::socket::{Peer, Socket as Stream};
+use crate::socket_file::SocketFile;
 use crate::workers::{Worker, Workers};
 use monday_shared::address::is_local;
 use monday_shared::platform;
@@ -23,6 +28,8 @@ use monday_shared::platform;
 #[derive(Debug)]
 pub(crate) struct Bound {
     socket: Socket,
+    asked: Place,
+    file: Option<SocketFile>,
 }
 
 impl Bound {
@@ -52,13 +59,41 @@ impl Bound {
     }
 
     fn prepared(socket: Socket, address: SocketAddr) -> io::Result<Self> {
+        tune(&socket, address)?;
+        Ok(Self {
+            socket,
+            asked: Place::Ip(address),
+            file: None,
+        })
+    }
+
+    /// Takes a socket that is bound to a path.
+    ///
+    /// # Errors
+    /// What fcntl(2) says.
+    pub(crate) fn at_path(socket: Socket, file: SocketFile) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
-        // Accepted sockets inherit both. A relay must not hold back what the target has chosen to send.
-        socket.set_tcp_nodelay(true)?;
-        if is_local(address.ip()) {
-            platform::stop_pacing(&socket);
+        Ok(Self {
+            socket,
+            asked: Place::Unix(file.path().to_owned()),
+            file: Some(file),
+        })
+    }
+
+    /// Takes a socket that we were started with, and that may listen already.
+    ///
+    /// # Errors
+    /// What setsockopt(2) says.
+    pub(crate) fn inherited(socket: Socket, name: &str) -> io::Result<Self> {
+        match socket.local_addr()?.as_socket() {
+            Some(address) => tune(&socket, address)?,
+            None => socket.set_nonblocking(true)?,
         }
-        Ok(Self { socket })
+        Ok(Self {
+            socket,
+            asked: Place::Inherited(name.to_owned()),
+            file: None,
+        })
     }
 
     /// Begins to queue clients, to be accepted by all workers.
@@ -67,23 +102,46 @@ impl Bound {
     /// What listen(2) says, because another socket was faster; or there are no descriptors left.
     pub(crate) fn listen(self, workers: &Workers) -> io::Result<Listening> {
         self.socket.listen(accept::BACKLOG)?;
-        let socket = std::net::TcpListener::from(self.socket);
+        let local = self.socket.local_addr()?;
+        let (shown, key) = match (local.as_socket(), self.asked) {
+            (Some(ip), Place::Ip(_)) => (ListenAddress::Ip(ip), Place::Ip(ip)),
+            (Some(ip), asked) => (ListenAddress::Ip(ip), asked),
+            (None, asked) => {
+                let path = local.as_pathname().unwrap_or(Path::new(""));
+                (ListenAddress::Unix(path.to_owned()), asked)
+            }
+        };
         Ok(Listening {
-            address: socket.local_addr()?,
+            address: key,
+            shown,
             for_workers: workers
                 .all()
-                .map(|worker| Ok((worker, socket.try_clone()?)))
+                .map(|worker| Ok((worker, self.socket.try_clone()?)))
                 .collect::<io::Result<_>>()?,
+            file: self.file,
         })
     }
+}
+
+fn tune(socket: &Socket, address: SocketAddr) -> io::Result<()> {
+    socket.set_nonblocking(true)?;
+    // Accepted sockets inherit both. A relay must not hold back what the target has chosen to send.
+    socket.set_tcp_nodelay(true)?;
+    if is_local(address.ip()) {
+        platform::stop_pacing(socket);
+    }
+    Ok(())
 }
 
 /// A socket that queues clients, which nobody accepts yet.
 #[derive(Debug)]
 pub(crate) struct Listening {
-    /// Where it listens, with the real port.
-    pub(crate) address: SocketAddr,
-    for_workers: Vec<(Worker, std::net::TcpListener)>,
+    /// What it is known by: where it listens, with the real port.
+    pub(crate) address: Place,
+    /// Where clients find it.
+    pub(crate) shown: ListenAddress,
+    for_workers: Vec<(Worker, Socket)>,
+    file: Option<SocketFile>,
 }
 
 /// A listener that accepts, on every worker.
@@ -92,6 +150,10 @@ pub(crate) struct Listener {
     context: watch::Sender<Arc<Context>>,
     stop: CancellationToken,
     acceptors: Vec<JoinHandle<()>>,
+    /// Where clients find it.
+    shown: ListenAddress,
+    /// Goes with the listener.
+    _file: Option<SocketFile>,
 }
 
 impl Listener {
@@ -122,7 +184,14 @@ impl Listener {
             context,
             stop,
             acceptors,
+            shown: listening.shown,
+            _file: listening.file,
         }
+    }
+
+    /// Where clients find it.
+    pub(crate) fn shown(&self) -> &ListenAddress {
+        &self.shown
     }
 
     /// Leads new connections elsewhere.
@@ -143,14 +212,43 @@ impl Listener {
     }
 }
 
+/// A listener as the runtime of a thread sees it.
+#[derive(Debug)]
+enum Acceptor {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Acceptor {
+    fn new(socket: Socket) -> io::Result<Self> {
+        if socket.domain()? == Domain::UNIX {
+            Ok(Self::Unix(UnixListener::from_std(
+                OwnedFd::from(socket).into(),
+            )?))
+        } else {
+            Ok(Self::Tcp(TcpListener::from_std(socket.into())?))
+        }
+    }
+
+    async fn accept(&self) -> io::Result<(Stream, Peer)> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                Ok((stream.into(), Peer::Ip(peer)))
+            }
+            Self::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                let pid = stream.peer_cred().ok().and_then(|peer| peer.pid());
+                Ok((stream.into(), Peer::Process(pid)))
+            }
+        }
+    }
+}
+
 /// Accepts for ever.
-async fn accept_all(
-    listener: std::net::TcpListener,
-    context: &watch::Receiver<Arc<Context>>,
-    worker: &Worker,
-) {
+async fn accept_all(listener: Socket, context: &watch::Receiver<Arc<Context>>, worker: &Worker) {
     let mut backoff = Backoff::new(accept::AGAIN);
-    let listener = match TcpListener::from_std(listener) {
+    let listener = match Acceptor::new(listener) {
         Ok(listener) => listener,
         Err(error) => {
             context.borrow().cannot_accept(&error);

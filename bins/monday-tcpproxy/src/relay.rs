@@ -16,12 +16,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::task::{Context, Poll};
 
-use tokio_util::sync::CancellationToken;
-
 use crate::direction::{Direction, End, Means};
+use crate::orders::{Orders, to_be_cut};
 use crate::pipe_pool::PipePool;
 use crate::socket::Socket;
-use monday_shared::half_closed::{Watch, settle};
+use monday_shared::half_closed::{self, Watch};
 
 /// One of the two ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,40 +89,46 @@ pub(crate) async fn relay(
     target: Socket,
     pipes: &Arc<PipePool>,
     traffic: &Traffic,
-    cut: &CancellationToken,
+    (orders, generation): (&Orders, u64),
 ) -> Outcome {
     let mut up = Half::new(pipes, &traffic.up);
     let mut down = Half::new(pipes, &traffic.down);
-    let relayed = std::future::poll_fn(|cx| {
-        up.poll(cx, &client, &target);
-        down.poll(cx, &target, &client);
-        if let Some(outcome) = verdict(&mut up.end, &mut down.end) {
-            return Poll::Ready(outcome);
+    let outcome = loop {
+        let order = orders.look_up(generation);
+        if order.cut {
+            break Outcome::Cut;
         }
-        if up.poll_source_gone(cx, &client, &mut down) {
-            return Poll::Ready(Outcome::Departed(Side::Client));
+        let relayed = std::future::poll_fn(|cx| {
+            up.poll(cx, &client, &target);
+            down.poll(cx, &target, &client);
+            if let Some(outcome) = verdict(&mut up.end, &mut down.end) {
+                return Poll::Ready(outcome);
+            }
+            if up.poll_source_gone(cx, &client, &mut down) {
+                return Poll::Ready(Outcome::Departed(Side::Client));
+            }
+            if down.poll_source_gone(cx, &target, &mut up) {
+                return Poll::Ready(Outcome::Departed(Side::Target));
+            }
+            Poll::Pending
+        });
+        if let Some(outcome) = order.news.run_until_cancelled(relayed).await {
+            break outcome;
         }
-        if down.poll_source_gone(cx, &target, &mut up) {
-            return Poll::Ready(Outcome::Departed(Side::Target));
-        }
-        Poll::Pending
-    });
-    let outcome = cut
-        .run_until_cancelled(relayed)
-        .await
-        .unwrap_or(Outcome::Cut);
+    };
+    let cut = || Box::pin(to_be_cut(orders, generation));
     match outcome {
         // Both have read the other's end, so closing is all that is left to do, and dropping does it.
         Outcome::Finished => {}
         Outcome::Departed(Side::Client) => {
             drop(client);
-            settle_unless(cut, [Some(target), None]).await;
+            settle_unless(cut(), [Some(target), None]).await;
         }
         Outcome::Departed(Side::Target) => {
             drop(target);
-            settle_unless(cut, [Some(client), None]).await;
+            settle_unless(cut(), [Some(client), None]).await;
         }
-        Outcome::Abandoned(_) => settle_unless(cut, [Some(client), Some(target)]).await,
+        Outcome::Abandoned(_) => settle_unless(cut(), [Some(client), Some(target)]).await,
         Outcome::Reset {
             by: Side::Client, ..
         } => target.reset(),
@@ -139,14 +144,17 @@ pub(crate) async fn relay(
 }
 
 /// Ends connections gently, unless they are to be cut meanwhile.
-async fn settle_unless(cut: &CancellationToken, sockets: [Option<Socket>; 2]) {
+async fn settle_unless(cut: impl Future<Output = ()>, sockets: [Option<Socket>; 2]) {
     // Boxed, so that no connection carries it along until then.
     let settling = Box::pin(async {
         for socket in sockets.into_iter().flatten() {
-            settle(socket.stream(), || socket.discard()).await;
+            half_closed::settle(&socket, || socket.discard()).await;
         }
     });
-    cut.run_until_cancelled(settling).await;
+    tokio::select! {
+        () = settling => {}
+        () = cut => {}
+    }
 }
 
 /// A direction, what it uses, and how it ended once it has.
@@ -183,9 +191,9 @@ impl<'a> Half<'a> {
         }
         let watch = self
             .watch
-            .get_or_insert_with(|| Box::new(Watch::of(source.stream())));
+            .get_or_insert_with(|| Box::new(Watch::of(source)));
         let moved = back.direction.has_moved();
-        watch.poll_gone(cx, source.stream(), moved).is_ready()
+        watch.poll_gone(cx, source, moved).is_ready()
     }
 }
 

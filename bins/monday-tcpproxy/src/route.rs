@@ -1,18 +1,20 @@
 //! A route: what was wished for, and what has come of it.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use monday_shared::protocol::listen_address::ListenAddress;
 use monday_shared::protocol::tcpproxy::{RouteSpec, RouteStatus};
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::error::Error;
+use crate::orders::Orders;
+use crate::place::Place;
+use crate::plan::Held;
 use crate::stats::Stats;
-use monday_shared::address::{Listen, Target};
+use monday_shared::address::{AddressError, Target};
 use monday_shared::dial::Patience;
 
 /// How long it may take until all connections of a route are cut: a reset needs nobody's consent.
@@ -22,7 +24,7 @@ const CUT_WITHIN: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub(crate) struct Wish {
     pub(crate) spec: RouteSpec,
-    pub(crate) listen: SocketAddr,
+    pub(crate) listen: Vec<Place>,
     pub(crate) target: Target,
 }
 
@@ -39,7 +41,16 @@ impl Wish {
             id: spec.id.clone(),
             source,
         };
-        let Listen(listen) = spec.listen.parse().map_err(wrong)?;
+        let listen: Vec<Place> = spec
+            .listen
+            .0
+            .iter()
+            .map(|text| text.parse())
+            .collect::<Result<_, _>>()
+            .map_err(wrong)?;
+        if listen.is_empty() {
+            return Err(wrong(AddressError::Empty));
+        }
         let target = spec.target.parse().map_err(wrong)?;
         Ok(Self {
             spec,
@@ -60,8 +71,10 @@ impl Wish {
 #[derive(Debug)]
 pub(crate) struct Route {
     pub(crate) wish: Wish,
-    /// Where it listens, with the real port.
-    pub(crate) address: SocketAddr,
+    /// Its listeners, one for each address of the wish.
+    pub(crate) held: Vec<Held>,
+    /// Where clients find them.
+    pub(crate) shown: Vec<ListenAddress>,
     pub(crate) shared: Shared,
 }
 
@@ -69,8 +82,8 @@ pub(crate) struct Route {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Shared {
     pub(crate) stats: Arc<Stats>,
-    /// Cuts all connections.
-    pub(crate) cut: CancellationToken,
+    /// What its connections are told.
+    pub(crate) orders: Arc<Orders>,
     /// Knows when the last of them has ended.
     pub(crate) connections: TaskTracker,
 }
@@ -81,7 +94,8 @@ impl Route {
         let stats = &self.shared.stats;
         RouteStatus {
             id: self.wish.spec.id.clone(),
-            listen: self.address,
+            listen: self.shown[0].clone(),
+            also: self.shown[1..].to_vec(),
             target: self.wish.spec.target.clone(),
             active: stats.active.load(Ordering::Relaxed),
             accepted: stats.accepted.load(Ordering::Relaxed),
@@ -94,9 +108,15 @@ impl Route {
 }
 
 impl Shared {
+    /// Waits until the last connection has ended; no more can come.
+    pub(crate) async fn drained(&self) {
+        self.connections.close();
+        self.connections.wait().await;
+    }
+
     /// Cuts all connections; they are gone afterwards.
     pub(crate) async fn cut(self) {
-        self.cut.cancel();
+        self.orders.cut_all();
         self.connections.close();
         if timeout(CUT_WITHIN, self.connections.wait()).await.is_err() {
             tracing::warn!("some connections of a closed route have not ended yet");

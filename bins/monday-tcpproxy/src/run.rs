@@ -4,31 +4,39 @@ use monday_shared::address_env;
 use monday_shared::life::command::CommandSpec;
 use monday_shared::life::report::Sink;
 use monday_shared::life::{OutputFormat, Sidecar};
-use monday_shared::protocol::tcpproxy::{Event, RouteStatus, Served};
+use monday_shared::protocol::listen_address::ListenAddress;
+use monday_shared::protocol::tcpproxy::{Event, LiveConnections, RouteStatus, Served};
 use monday_shared::rpc::hub::Hub;
 
 use crate::cli::Cli;
 use crate::error::Error;
 use crate::failures::Failures;
+use crate::inherited::Inherited;
 use crate::service::Control;
 use crate::table;
 use crate::workers::Workers;
-use monday_shared::open_files;
+use monday_shared::open_files::raise_open_files;
 
 /// Opens the routes of the command line, serves them until the end and returns the exit status.
 ///
 /// # Errors
 /// [`Error`] for what cannot be done at all.
 pub async fn run(cli: Cli) -> Result<u8, Error> {
-    let open_files_limit = open_files::raise_open_files();
+    // Before anything else opens descriptors.
+    let inherited = Inherited::take().map_err(Error::Inherited)?;
+    let open_files_limit = raise_open_files();
     let has_command = !cli.command().is_empty();
     let mut life = Sidecar::begin(cli.life(), has_command)?;
     let hub = Hub::new();
     let workers = Workers::start().map_err(Error::Threads)?;
-    let (table, running) = table::start(workers, cli.copy_path(), hub.clone());
+    let settings = table::Settings {
+        path: cli.copy_path(),
+        inherited,
+    };
+    let (table, running) = table::start(workers, settings, hub.clone());
 
     let lived = async {
-        let routes = table.open(cli.routes()).await?;
+        let routes = table.open(cli.routes(), LiveConnections::default()).await?;
         if has_command && cli.life().output == OutputFormat::Text {
             life.report_with(&hub, Sink::Stderr, Failures)?;
         } else {
@@ -55,8 +63,16 @@ fn variables(routes: &[RouteStatus]) -> Vec<address_env::Variable> {
     routes
         .iter()
         .flat_map(|route| {
-            let asked = route.listen.port().to_string();
-            address_env::listeners(&route.id, &[(asked, route.listen)])
+            let all = || std::iter::once(&route.listen).chain(&route.also);
+            let first = all()
+                .find_map(ListenAddress::ip)
+                .map(|address| (address.port().to_string(), address));
+            let mut variables = address_env::listeners(&route.id, first.as_slice());
+            variables.extend(all().find_map(|address| match address {
+                ListenAddress::Unix(path) => Some(address_env::socket(&route.id, path)),
+                ListenAddress::Ip(_) => None,
+            }));
+            variables
         })
         .collect()
 }

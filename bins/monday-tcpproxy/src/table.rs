@@ -1,22 +1,27 @@
 //! The task that owns all routes, and its handle.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use monday_shared::protocol::tcpproxy::{Event, RouteSpec, RouteStatus};
+use monday_shared::protocol::tcpproxy::{
+    Applied, Event, Fate, LiveConnections, RouteSpec, RouteStatus,
+};
 use monday_shared::rpc::hub::Hub;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
 
 use crate::bind;
 use crate::connection::Context;
 use crate::error::Error;
+use crate::inherited::Inherited;
 use crate::listener::{Listener, Listening};
 use crate::pipe_pool::{CopyPath, PipePool};
-use crate::plan::{self, Step, plan};
+use crate::place::Place;
+use crate::plan::{self, Held, Others, Source, Step, plan};
 use crate::route::{Route, Shared, Wish};
 use crate::workers::Workers;
 
@@ -37,28 +42,42 @@ pub struct Running {
     task: JoinHandle<()>,
 }
 
+/// What the task is started with, besides its threads.
+#[derive(Debug, Default)]
+pub struct Settings {
+    /// How bytes are moved.
+    pub path: CopyPath,
+    /// Listeners that were handed over.
+    pub inherited: Inherited,
+}
+
 #[derive(Debug)]
 enum Request {
     Open(
         Vec<RouteSpec>,
-        oneshot::Sender<Result<Vec<RouteStatus>, Error>>,
+        Others,
+        LiveConnections,
+        oneshot::Sender<Result<Applied, Error>>,
     ),
-    Close(Vec<String>, oneshot::Sender<Vec<String>>),
+    Close(Vec<String>, LiveConnections, oneshot::Sender<Vec<String>>),
     List(oneshot::Sender<Vec<RouteStatus>>),
 }
 
 /// Starts the task, without any routes. What happens is told to the hub.
 #[must_use]
-pub fn start(workers: Workers, path: CopyPath, hub: Hub<Event>) -> (Table, Running) {
+pub fn start(workers: Workers, settings: Settings, hub: Hub<Event>) -> (Table, Running) {
     let (requests, queue) = mpsc::channel(REQUESTS_AHEAD);
     let (accept, end) = (CancellationToken::new(), CancellationToken::new());
     let owner = Owner {
         routes: IndexMap::new(),
         listeners: HashMap::new(),
         workers,
-        pipes: Arc::new(PipePool::new(path)),
+        pipes: Arc::new(PipePool::new(settings.path)),
+        inherited: settings.inherited,
         hub,
         accept: accept.clone(),
+        end: end.clone(),
+        leaving: TaskTracker::new(),
     };
     let task = tokio::spawn(owner.run(queue, end.clone()));
     let running = Running {
@@ -83,16 +102,39 @@ impl Table {
     ///
     /// # Errors
     /// [`Error`] for the first route that cannot be opened. Nothing has changed then.
-    pub async fn open(&self, routes: Vec<RouteSpec>) -> Result<Vec<RouteStatus>, Error> {
-        self.ask(|reply| Request::Open(routes, reply)).await?
+    pub async fn open(
+        &self,
+        routes: Vec<RouteSpec>,
+        live: LiveConnections,
+    ) -> Result<Vec<RouteStatus>, Error> {
+        self.ask(|reply| Request::Open(routes, Others::Stay, live, reply))
+            .await?
+            .map(|applied| applied.routes)
     }
 
-    /// Closes routes and cuts their connections. Returns those that were open.
+    /// The same, and closes all other routes.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn apply(
+        &self,
+        routes: Vec<RouteSpec>,
+        live: LiveConnections,
+    ) -> Result<Applied, Error> {
+        self.ask(|reply| Request::Open(routes, Others::Close, live, reply))
+            .await?
+    }
+
+    /// Closes routes. Their connections are cut, or drained in the background. Returns those that were open.
     ///
     /// # Errors
     /// [`Error::Ending`].
-    pub async fn close(&self, ids: Vec<String>) -> Result<Vec<String>, Error> {
-        self.ask(|reply| Request::Close(ids, reply)).await
+    pub async fn close(
+        &self,
+        ids: Vec<String>,
+        live: LiveConnections,
+    ) -> Result<Vec<String>, Error> {
+        self.ask(|reply| Request::Close(ids, live, reply)).await
     }
 
     /// All routes, in the order in which they were opened first.
@@ -128,12 +170,16 @@ impl Running {
 
 struct Owner {
     routes: IndexMap<String, Route>,
-    /// By their addresses. Every route has one, and there are no others.
-    listeners: HashMap<SocketAddr, Listener>,
+    /// By their addresses. Every one belongs to a route, and every route has at least one.
+    listeners: HashMap<Place, Listener>,
     workers: Workers,
     pipes: Arc<PipePool>,
+    inherited: Inherited,
     hub: Hub<Event>,
     accept: CancellationToken,
+    end: CancellationToken,
+    /// Closed routes whose connections still have time.
+    leaving: TaskTracker,
 }
 
 impl Owner {
@@ -141,8 +187,10 @@ impl Owner {
         while let Some(Some(request)) = end.run_until_cancelled(queue.recv()).await {
             // Whoever asked may be gone; what was asked for is done nevertheless.
             match request {
-                Request::Open(specs, reply) => drop(reply.send(self.open(specs).await)),
-                Request::Close(ids, reply) => drop(reply.send(self.close(ids).await)),
+                Request::Open(specs, others, live, reply) => {
+                    drop(reply.send(self.open(specs, others, live).await));
+                }
+                Request::Close(ids, live, reply) => drop(reply.send(self.close(ids, live).await)),
                 Request::List(reply) => {
                     drop(reply.send(self.routes.values().map(Route::status).collect()));
                 }
@@ -151,46 +199,58 @@ impl Owner {
         // Handles may outlive us: without this, routes would only end with the last of them.
         end.cancelled().await;
         let all = self.routes.keys().cloned().collect();
-        self.close(all).await;
+        self.close(all, LiveConnections::default()).await;
+        self.leaving.close();
+        self.leaving.wait().await;
     }
 
-    async fn open(&mut self, specs: Vec<RouteSpec>) -> Result<Vec<RouteStatus>, Error> {
+    async fn open(
+        &mut self,
+        specs: Vec<RouteSpec>,
+        others: Others,
+        live: LiveConnections,
+    ) -> Result<Applied, Error> {
         let wishes: Vec<Wish> = specs
             .into_iter()
             .map(Wish::read)
             .collect::<Result<_, _>>()?;
-        let steps = self.plan(&wishes)?;
-        let mut new = bind::all(&wishes, &steps, &self.workers).await?.into_iter();
+        let steps = self.plan(&wishes, others)?;
+        let new = bind::all(&wishes, &steps, &self.inherited, &self.workers).await?;
 
         // Nothing fails from here on.
         let ids: Vec<String> = wishes.iter().map(|wish| wish.spec.id.clone()).collect();
+        let mut new = new.into_iter();
         for (wish, step) in wishes.into_iter().zip(steps) {
-            match step {
-                Step::Keep => {}
-                Step::Reuse(address) => self.put(wish, address, None),
-                Step::Bind(_) => {
-                    if let Some(listening) = new.next() {
-                        self.put(wish, listening.address, Some(listening));
-                    }
-                }
+            if let Step::Put(sources) = step {
+                self.put(wish, sources, &mut new, live);
             }
         }
+        let unwanted = match others {
+            Others::Stay => Vec::new(),
+            Others::Close => self
+                .routes
+                .keys()
+                .filter(|id| !ids.contains(id))
+                .cloned()
+                .collect(),
+        };
+        let closed = self.close(unwanted, live).await;
         self.close_unused_listeners().await;
-        Ok(ids
-            .iter()
-            .filter_map(|id| self.routes.get(id).map(Route::status))
-            .collect())
+        let routes = ids.iter().filter_map(|id| self.routes.get(id));
+        Ok(Applied {
+            routes: routes.map(Route::status).collect(),
+            closed,
+        })
     }
 
-    fn plan(&self, wishes: &[Wish]) -> Result<Vec<Step>, Error> {
+    fn plan(&self, wishes: &[Wish], others: Others) -> Result<Vec<Step>, Error> {
         let open: Vec<_> = self
             .routes
             .values()
             .map(|route| plan::Open {
                 id: &route.wish.spec.id,
                 spec: &route.wish.spec,
-                asked: route.wish.listen,
-                address: route.address,
+                held: &route.held,
             })
             .collect();
         let wanted: Vec<_> = wishes
@@ -198,49 +258,108 @@ impl Owner {
             .map(|wish| plan::Wanted {
                 id: &wish.spec.id,
                 spec: &wish.spec,
-                listen: wish.listen,
+                listen: &wish.listen,
             })
             .collect();
-        Ok(plan(&open, &wanted)?)
+        Ok(plan(&open, &wanted, others)?)
     }
 
-    /// Puts a route on a listener, a new one or one that there is.
-    fn put(&mut self, wish: Wish, address: SocketAddr, new: Option<Listening>) {
+    /// Puts a route on its listeners, new ones or such that there are.
+    fn put(
+        &mut self,
+        wish: Wish,
+        sources: Vec<Source>,
+        new: &mut impl Iterator<Item = Listening>,
+        live: LiveConnections,
+    ) {
         let shared = self
             .routes
             .get(&wish.spec.id)
             .map_or_else(Shared::default, |route| route.shared.clone());
+        let generation = shared.orders.next_generation();
         let context = Arc::new(Context {
             id: wish.spec.id.clone(),
             target: wish.target.clone(),
             patience: wish.patience(),
             shared: shared.clone(),
+            generation,
             pipes: Arc::clone(&self.pipes),
             hub: self.hub.clone(),
         });
-        if let Some(listening) = new {
-            let listener = Listener::start(listening, context, &self.accept);
-            self.listeners.insert(address, listener);
-        } else if let Some(listener) = self.listeners.get(&address) {
-            listener.retarget(context);
+        let (mut held, mut shown) = (Vec::new(), Vec::new());
+        for (source, asked) in sources.into_iter().zip(&wish.listen) {
+            let address = match source {
+                Source::Reuse(address) => {
+                    if let Some(listener) = self.listeners.get(&address) {
+                        listener.retarget(Arc::clone(&context));
+                    }
+                    address
+                }
+                // There is one for each, in this order.
+                Source::Bind(_) => match new.next() {
+                    None => continue,
+                    Some(listening) => {
+                        let address = listening.address.clone();
+                        let listener =
+                            Listener::start(listening, Arc::clone(&context), &self.accept);
+                        self.listeners.insert(address.clone(), listener);
+                        address
+                    }
+                },
+            };
+            shown.extend(self.listeners.get(&address).map(|it| it.shown().clone()));
+            held.push(Held {
+                asked: asked.clone(),
+                address,
+            });
         }
         let route = Route {
             wish,
-            address,
+            held,
+            shown,
             shared,
         };
+        self.dismiss(&route.shared, generation, live);
         self.hub.publish(Event::Opened(route.status()));
         self.routes.insert(route.wish.spec.id.clone(), route);
     }
 
-    async fn close(&mut self, ids: Vec<String>) -> Vec<String> {
+    /// Does with the connections of earlier generations what was asked for.
+    fn dismiss(&self, shared: &Shared, generation: u64, live: LiveConnections) {
+        match live.connections.unwrap_or(Fate::Keep) {
+            Fate::Keep => {}
+            Fate::Cut => shared.orders.cut_before(generation),
+            Fate::Drain => {
+                let (orders, end) = (Arc::clone(&shared.orders), self.end.clone());
+                let limit = live.drain_timeout().0;
+                self.leaving.spawn(async move {
+                    if let Some(()) = end.run_until_cancelled(sleep(limit)).await {
+                        orders.cut_before(generation);
+                    }
+                });
+            }
+        }
+    }
+
+    async fn close(&mut self, ids: Vec<String>, live: LiveConnections) -> Vec<String> {
         let mut closed = Vec::new();
         for id in ids {
             let Some(route) = self.routes.shift_remove(&id) else {
                 continue;
             };
             self.close_unused_listeners().await;
-            route.shared.cut().await;
+            if live.connections == Some(Fate::Drain) {
+                let (shared, end) = (route.shared, self.end.clone());
+                let limit = live.drain_timeout().0;
+                self.leaving.spawn(async move {
+                    // Over early, late or never: then the rest is cut.
+                    let drained = timeout(limit, shared.drained());
+                    let _ = end.run_until_cancelled(drained).await;
+                    shared.cut().await;
+                });
+            } else {
+                route.shared.cut().await;
+            }
             self.hub.publish(Event::Closed { id: id.clone() });
             closed.push(id);
         }
@@ -249,9 +368,13 @@ impl Owner {
 
     async fn close_unused_listeners(&mut self) {
         let routes = &self.routes;
+        let is_used = |address: &Place| {
+            let mut all = routes.values().flat_map(|route| &route.held);
+            all.any(|held| held.address == *address)
+        };
         let unused: Vec<_> = self
             .listeners
-            .extract_if(|address, _| routes.values().all(|route| route.address != *address))
+            .extract_if(|address, _| !is_used(address))
             .collect();
         for (_, listener) in unused {
             listener.close().await;

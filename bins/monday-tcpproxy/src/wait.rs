@@ -113,6 +113,7 @@ mod tests {
         RouteStatus {
             id: id.to_owned(),
             listen: "127.0.0.1:1".parse().unwrap(),
+            also: vec![],
             target: "127.0.0.1:2".to_owned(),
             active,
             accepted,

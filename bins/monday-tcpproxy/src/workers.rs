@@ -12,10 +12,11 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Handle};
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::socket::Socket;
 
 /// More threads than this are of no use to a developer's machine: two saturate loopback.
 const MOST_WORKERS: usize = 4;
@@ -108,8 +109,8 @@ impl Worker {
     /// The client cannot be moved to the other thread.
     pub(crate) fn spawn_connection<F>(
         &self,
-        client: TcpStream,
-        serve: impl FnOnce(TcpStream) -> F + Send + 'static,
+        client: Socket,
+        serve: impl FnOnce(Socket) -> F + Send + 'static,
     ) -> io::Result<()>
     where
         F: Future<Output = ()> + Send + 'static,
@@ -130,9 +131,9 @@ impl Worker {
             return Ok(());
         }
         // It is registered with the runtime of this thread, and has to be with that of the other.
-        let client = client.into_std()?;
+        let client = client.detach()?;
         runtime.spawn(async move {
-            match TcpStream::from_std(client) {
+            match client.attach() {
                 Ok(client) => serve(client).await,
                 Err(error) => tracing::warn!(%error, "a connection cannot be served"),
             }
@@ -194,7 +195,7 @@ fn start_thread(number: usize, end: CancellationToken) -> io::Result<Handle> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
 
     #[test]
     fn few_connections_are_spread_evenly_and_many_stay_where_they_are() {
@@ -222,12 +223,12 @@ mod tests {
             for _ in 0..6 {
                 let (tell, hold) = (tell.clone(), hold.clone());
                 let client = TcpStream::connect(address).await.unwrap();
-                let serve = |client: TcpStream| async move {
+                let serve = |client: Socket| async move {
                     let _ = tell.send(std::thread::current().id());
                     hold.cancelled().await;
                     drop(client);
                 };
-                spawning.spawn_connection(client, serve).unwrap();
+                spawning.spawn_connection(client.into(), serve).unwrap();
             }
         });
         let threads: Vec<_> = (0..6).map(|_| told.recv().unwrap()).collect();

@@ -11,6 +11,7 @@ pub mod common;
 pub mod error;
 pub mod fwd;
 pub mod ipalias;
+pub mod listen_address;
 pub mod message;
 pub mod run;
 pub mod run_spec;

@@ -1,12 +1,12 @@
 //! `monday-tcpproxy`: routes from an address that it listens on to a target.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use super::common::one_or_many;
+use super::listen_address::{ListenAddress, Listens};
 use crate::duration::Span;
 use crate::rpc::hub::Event as HubEvent;
 
@@ -17,9 +17,12 @@ pub struct RouteSpec {
     /// What the route is known by. Opening it again with the same specification changes nothing, with another one
     /// replaces it.
     pub id: String,
-    /// Where to listen: `IP:port` (`[IPv6]:port`); port 0 takes a free one, and the reply says which.
-    pub listen: String,
-    /// Where to relay to: `host:port`, the name resolved at each connection and all of its addresses tried.
+    /// Where to listen: `IP:port` (`[IPv6]:port`); port 0 takes a free one, and the reply says which. Or `unix:PATH`; or
+    /// `fd:NAME`, a listener that the process was started with (`sd_listen_fds(3)`). Several in a list, or with commas
+    /// between.
+    pub listen: Listens,
+    /// Where to relay to: `host:port`, the name resolved at each connection and all of its addresses tried; or
+    /// `unix:PATH`.
     pub target: String,
     /// How long one connection may take to reach the target. Default 10 s.
     #[serde(default = "RouteSpec::default_connect_timeout")]
@@ -38,7 +41,7 @@ impl RouteSpec {
     #[must_use]
     pub fn new(
         id: impl Into<String>,
-        listen: impl Into<String>,
+        listen: impl Into<Listens>,
         target: impl Into<String>,
     ) -> Self {
         Self {
@@ -56,20 +59,116 @@ impl RouteSpec {
     }
 }
 
-/// Opens routes: all of them or, where one cannot be opened, none. Params: one route, or `{"routes":[…]}`.
+/// Opens routes: all of them or, where one cannot be opened, none. Params: one route, or `{"routes":[…]}`; beside it what
+/// becomes of the connections of routes that are replaced.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "serde_json::Value")]
 pub struct Open {
     /// The routes.
     pub routes: Vec<RouteSpec>,
+    /// What becomes of the connections of routes that are replaced. Default: they stay.
+    #[serde(flatten)]
+    pub live: LiveConnections,
+}
+
+impl Open {
+    /// Opens routes and leaves live connections alone.
+    #[must_use]
+    pub fn new(routes: Vec<RouteSpec>) -> Self {
+        Self {
+            routes,
+            live: LiveConnections::default(),
+        }
+    }
 }
 
 impl TryFrom<serde_json::Value> for Open {
     type Error = String;
 
-    fn try_from(value: serde_json::Value) -> Result<Self, String> {
-        one_or_many("routes", value).map(|routes| Self { routes })
+    fn try_from(mut value: serde_json::Value) -> Result<Self, String> {
+        let live = LiveConnections::take_from(&mut value)?;
+        one_or_many("routes", value).map(|routes| Self { routes, live })
     }
+}
+
+/// What becomes of connections whose route is replaced or closed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LiveConnections {
+    /// What they are to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connections: Option<Fate>,
+    /// With [`Fate::Drain`]: how long they have. Default 10 s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drain_timeout: Option<Span>,
+}
+
+impl LiveConnections {
+    /// How long draining connections have.
+    #[must_use]
+    pub fn drain_timeout(self) -> Span {
+        self.drain_timeout.unwrap_or(Span::from_secs(10))
+    }
+
+    fn take_from(value: &mut serde_json::Value) -> Result<Self, String> {
+        let mut own = serde_json::Map::new();
+        if let Some(members) = value.as_object_mut() {
+            for name in ["connections", "drain_timeout"] {
+                own.extend(members.remove_entry(name));
+            }
+        }
+        let live: Self =
+            serde_json::from_value(serde_json::Value::Object(own)).map_err(|e| e.to_string())?;
+        live.checked()
+    }
+
+    /// Itself, if it makes sense.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn checked(self) -> Result<Self, String> {
+        if self.drain_timeout.is_some() && self.connections != Some(Fate::Drain) {
+            return Err("`drain_timeout` goes with `connections` being `drain`".to_owned());
+        }
+        Ok(self)
+    }
+}
+
+/// What a connection does whose route is replaced or closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fate {
+    /// It goes on as it was.
+    Keep,
+    /// It has some time to end by itself, then it is cut.
+    Drain,
+    /// It is reset at once.
+    Cut,
+}
+
+/// Makes these routes the only ones: opens and replaces what is asked for and closes everything else. All of it is done
+/// or, where a route cannot be opened, nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Apply {
+    /// All routes that are wanted.
+    pub routes: Vec<RouteSpec>,
+    /// What becomes of the connections of routes that are replaced (default: they stay) or closed (default: they are
+    /// cut, and cannot stay).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connections: Option<Fate>,
+    /// With [`Fate::Drain`]: how long they have. Default 10 s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drain_timeout: Option<Span>,
+}
+
+/// The reply of [`Apply`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Applied {
+    /// All routes, in the order in which they were asked for.
+    pub routes: Vec<RouteStatus>,
+    /// Those that were open and are closed now.
+    pub closed: Vec<String>,
 }
 
 /// The reply of `open`, and of `list`: routes as they really are.
@@ -85,6 +184,12 @@ pub struct Routes {
 pub struct Close {
     /// Which.
     pub ids: Vec<String>,
+    /// What becomes of their connections. Default: they are cut; they cannot stay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connections: Option<Fate>,
+    /// With [`Fate::Drain`]: how long they have. Default 10 s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drain_timeout: Option<Span>,
 }
 
 /// The reply of [`Close`].
@@ -156,8 +261,11 @@ pub struct StatusReply {
 pub struct RouteStatus {
     /// What it is known by.
     pub id: String,
-    /// Where it listens, with the real port.
-    pub listen: SocketAddr,
+    /// Where it listens, with the real port: the first address.
+    pub listen: ListenAddress,
+    /// The other addresses that it listens on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<ListenAddress>,
     /// Where it relays to, as it was asked for.
     pub target: String,
     /// Connections open right now.
@@ -175,11 +283,23 @@ pub struct RouteStatus {
     pub last_error: Option<String>,
 }
 
+impl fmt::Display for RouteStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.id, self.listen)?;
+        for address in &self.also {
+            write!(f, ", {address}")?;
+        }
+        write!(f, " -> {}", self.target)
+    }
+}
+
 methods! {
     /// What `monday-tcpproxy` can be asked besides the common methods.
     "monday-tcpproxy" emits Event {
         /// Opens routes, all or none.
         open(Open) -> Routes;
+        /// Makes these routes the only ones.
+        apply(Apply) -> Applied;
         /// Closes routes.
         close(Close) -> Closed;
         /// Lists the routes.
@@ -233,17 +353,11 @@ impl fmt::Display for Event {
             Self::Ready { routes } => {
                 write!(f, "ready")?;
                 for route in routes {
-                    write!(f, "\n  {}: {} -> {}", route.id, route.listen, route.target)?;
+                    write!(f, "\n  {route}")?;
                 }
                 Ok(())
             }
-            Self::Opened(route) => {
-                write!(
-                    f,
-                    "{}: open, {} -> {}",
-                    route.id, route.listen, route.target
-                )
-            }
+            Self::Opened(route) => write!(f, "open, {route}"),
             Self::Closed { id } => write!(f, "{id}: closed"),
             Self::DialFailed { id, client, error } => {
                 write!(f, "{id}: connection from {client} failed: {error}")

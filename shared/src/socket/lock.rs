@@ -12,7 +12,7 @@ use nix::fcntl::{Flock, FlockArg, OFlag};
 
 /// Why the lock was not taken.
 #[derive(Debug)]
-pub(super) enum LockError {
+pub enum LockError {
     /// A living process holds it.
     Held {
         /// Its pid, as it wrote it.
@@ -24,7 +24,7 @@ pub(super) enum LockError {
 
 /// The lock, held. Dropping it removes the file and frees the lock.
 #[derive(Debug)]
-pub(super) struct Lock {
+pub struct Lock {
     path: PathBuf,
     // Dropped after the file was removed: see `Drop`.
     file: Flock<File>,
@@ -32,7 +32,10 @@ pub(super) struct Lock {
 
 impl Lock {
     /// Takes the lock of a socket without waiting.
-    pub(super) fn acquire(socket: &Path) -> Result<Self, LockError> {
+    ///
+    /// # Errors
+    /// [`LockError`].
+    pub fn acquire(socket: &Path) -> Result<Self, LockError> {
         let mut path = socket.as_os_str().to_owned();
         path.push(".lock");
         let path = PathBuf::from(path);

@@ -36,9 +36,7 @@ pub async fn open(
                 board.set(&forward.name, Progress::listening());
                 opened.extend(specs);
                 // From the first one on, so that a death in between loses nothing.
-                tcpproxy.wish(Some(Open {
-                    routes: opened.clone(),
-                }));
+                tcpproxy.wish(Some(Open::new(opened.clone())));
             }
             Err(why) => {
                 board.set(&forward.name, Progress::failed(&why));
@@ -117,16 +115,15 @@ async fn open_forward(
             let name = forward.hostname.as_deref().unwrap_or_default();
             format!("its host name `{name}` has no address")
         })?;
-    let call = Open {
-        routes: specs.clone(),
-    };
+    let call = Open::new(specs.clone());
     let open = tcpproxy.call(&call).await.map_err(|e| e.to_string())?;
     let listening = open
         .routes
         .iter()
-        .map(|route| {
-            addresses.route(&route.id, route.listen);
-            (route.listen, route.target.clone())
+        .filter_map(|route| {
+            let listen = route.listen.ip()?;
+            addresses.route(&route.id, listen);
+            Some((listen, route.target.clone()))
         })
         .collect();
     Ok((specs, listening))

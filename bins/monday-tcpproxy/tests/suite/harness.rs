@@ -5,7 +5,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use monday_shared::protocol::tcpproxy::{Event, RouteSpec, RouteStatus};
+use monday_shared::protocol::tcpproxy::{Applied, Event, LiveConnections, RouteSpec, RouteStatus};
 use monday_shared::rpc::hub::Hub;
 use monday_tcpproxy::CopyPath;
 use monday_tcpproxy::error::Error;
@@ -49,7 +49,12 @@ impl Proxy {
             .unwrap();
         let hub = Hub::new();
         let workers = Workers::start_threads(1).unwrap();
-        let (table, running) = runtime.block_on(async { table::start(workers, path, hub.clone()) });
+        let settings = table::Settings {
+            path,
+            ..table::Settings::default()
+        };
+        let (table, running) =
+            runtime.block_on(async { table::start(workers, settings, hub.clone()) });
         table.accept();
         Self {
             runtime,
@@ -62,17 +67,34 @@ impl Proxy {
     /// A proxy with one route, `r`, and where that listens.
     pub(crate) fn to(target: SocketAddr, path: CopyPath) -> (Self, SocketAddr) {
         let proxy = Self::start(path);
-        let address = proxy.open(vec![route("r", target)]).unwrap()[0].listen;
+        let address = proxy.open(vec![route("r", target)]).unwrap()[0]
+            .listen
+            .ip()
+            .unwrap();
         (proxy, address)
     }
 
     pub(crate) fn open(&self, routes: Vec<RouteSpec>) -> Result<Vec<RouteStatus>, Error> {
-        self.runtime.block_on(self.table.open(routes))
+        self.runtime
+            .block_on(self.table.open(routes, LiveConnections::default()))
+    }
+
+    pub(crate) fn open_with(&self, routes: Vec<RouteSpec>, live: LiveConnections) {
+        self.runtime
+            .block_on(self.table.open(routes, live))
+            .unwrap();
+    }
+
+    pub(crate) fn apply(&self, routes: Vec<RouteSpec>) -> Result<Applied, Error> {
+        let live = LiveConnections::default();
+        self.runtime.block_on(self.table.apply(routes, live))
     }
 
     pub(crate) fn close(&self, ids: &[&str]) -> Vec<String> {
         let ids = ids.iter().map(ToString::to_string).collect();
-        self.runtime.block_on(self.table.close(ids)).unwrap()
+        self.runtime
+            .block_on(self.table.close(ids, LiveConnections::default()))
+            .unwrap()
     }
 
     pub(crate) fn list(&self) -> Vec<RouteStatus> {
@@ -199,7 +221,7 @@ pub(crate) fn noise(len: usize) -> Vec<u8> {
 /// The built executable. It ends with this.
 pub(crate) struct Executable {
     pub(crate) child: Child,
-    /// Where its routes listen.
+    /// The IP addresses that its routes listen on.
     pub(crate) routes: Vec<SocketAddr>,
 }
 
@@ -225,9 +247,16 @@ impl Executable {
             .as_array()
             .unwrap()
             .iter()
-            .map(|route| route["listen"].as_str().unwrap().parse().unwrap())
+            .filter_map(|route| route["listen"].as_str().unwrap().parse().ok())
             .collect();
         Self { child, routes }
+    }
+
+    /// Asks it to end, as a person or a CI job does.
+    pub(crate) fn terminate(&mut self) {
+        let pid = nix::unistd::Pid::from_raw(self.child.id().try_into().unwrap());
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+        self.child.wait().unwrap();
     }
 
     /// How many descriptors it has open.

@@ -60,7 +60,10 @@ fn a_target_that_refuses_is_a_reset_and_is_told_once() {
 fn a_connection_is_held_until_the_target_listens() {
     let (socket, target) = not_there();
     let proxy = Proxy::start(CopyPath::Auto);
-    let address = proxy.open(vec![held(target)]).unwrap()[0].listen;
+    let address = proxy.open(vec![held(target)]).unwrap()[0]
+        .listen
+        .ip()
+        .unwrap();
     let mut client = connect(address);
     client.write_all(b"early").unwrap();
     proxy.wait_for("the connection is held", |route| route.active == 1);
@@ -83,7 +86,10 @@ fn a_connection_is_held_until_the_target_listens() {
 fn a_held_client_that_resets_is_not_held_any_longer() {
     let (_socket, target) = not_there();
     let proxy = Proxy::start(CopyPath::Auto);
-    let address = proxy.open(vec![held(target)]).unwrap()[0].listen;
+    let address = proxy.open(vec![held(target)]).unwrap()[0]
+        .listen
+        .ip()
+        .unwrap();
     let client = connect(address);
     proxy.wait_for("the connection is held", |route| route.active == 1);
     reset(client);
@@ -94,7 +100,10 @@ fn a_held_client_that_resets_is_not_held_any_longer() {
 fn closing_the_route_ends_held_connections() {
     let (_socket, target) = not_there();
     let proxy = Proxy::start(CopyPath::Auto);
-    let address = proxy.open(vec![held(target)]).unwrap()[0].listen;
+    let address = proxy.open(vec![held(target)]).unwrap()[0]
+        .listen
+        .ip()
+        .unwrap();
     let mut client = connect(address);
     proxy.wait_for("the connection is held", |route| route.active == 1);
     proxy.close(&["r"]);

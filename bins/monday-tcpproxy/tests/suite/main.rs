@@ -14,3 +14,4 @@ mod harness;
 mod hold;
 mod limits;
 mod routes;
+mod unix;
