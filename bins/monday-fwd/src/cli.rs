@@ -9,6 +9,7 @@ use monday_shared::address_env::variable_name;
 use monday_shared::life::LifeArgs;
 use monday_shared::protocol::fwd::ForwardSpec;
 
+use crate::kubernetes::KubernetesArgs;
 use crate::ssh::{SshArgs, SshRemoteArgs};
 
 const EXAMPLES: &str = "\
@@ -44,6 +45,7 @@ pub struct Cli {
 enum KindArgs {
     Ssh(SshArgs),
     SshRemote(SshRemoteArgs),
+    Kubernetes(KubernetesArgs),
 }
 
 impl Cli {
@@ -63,6 +65,11 @@ impl Cli {
                 "say what to forward (`monday-fwd ssh --help`), or take it from a socket with --control PATH".to_owned(),
             ));
         }
+        if let Some(KindArgs::Kubernetes(args)) = &cli.kind
+            && let Err((kind, problem)) = args.forwards()
+        {
+            return Err(refused(kind, problem));
+        }
         match name_clash(&cli.forwards()) {
             Some(problem) => Err(refused(ErrorKind::ArgumentConflict, problem)),
             None => Ok(cli),
@@ -75,6 +82,7 @@ impl Cli {
         match &self.kind {
             Some(KindArgs::Ssh(args)) => args.life(),
             Some(KindArgs::SshRemote(args)) => args.life(),
+            Some(KindArgs::Kubernetes(args)) => args.life(),
             None => &self.life,
         }
     }
@@ -85,6 +93,8 @@ impl Cli {
         match &self.kind {
             Some(KindArgs::Ssh(args)) => args.forwards(),
             Some(KindArgs::SshRemote(args)) => args.forwards(),
+            // It made sense when it was read.
+            Some(KindArgs::Kubernetes(args)) => args.forwards().unwrap_or_default(),
             None => Vec::new(),
         }
     }
@@ -95,6 +105,7 @@ impl Cli {
         match &self.kind {
             Some(KindArgs::Ssh(args)) => args.command(),
             Some(KindArgs::SshRemote(args)) => args.command(),
+            Some(KindArgs::Kubernetes(args)) => args.command(),
             None => &[],
         }
     }

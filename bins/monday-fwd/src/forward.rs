@@ -8,6 +8,7 @@ use std::time::Duration;
 use monday_shared::protocol::fwd::{ForwardSpec, ForwardStatus};
 
 use crate::error::Error;
+use crate::kubernetes::KubernetesWish;
 use crate::listener::Bound;
 use crate::place::Place;
 use crate::scope::Scope;
@@ -22,6 +23,7 @@ const END_WITHIN: Duration = Duration::from_secs(1);
 pub(crate) enum Wish {
     Ssh(SshWish),
     SshRemote(SshRemoteWish),
+    Kubernetes(KubernetesWish),
 }
 
 impl Wish {
@@ -40,6 +42,7 @@ impl Wish {
         match spec {
             ForwardSpec::Ssh(spec) => SshWish::read(spec).map(Self::Ssh),
             ForwardSpec::SshRemote(spec) => SshRemoteWish::read(spec).map(Self::SshRemote),
+            ForwardSpec::Kubernetes(spec) => KubernetesWish::read(spec).map(Self::Kubernetes),
         }
         .map_err(wrong)
     }
@@ -49,6 +52,7 @@ impl Wish {
         match self {
             Self::Ssh(wish) => Some(wish.place()),
             Self::SshRemote(_) => None,
+            Self::Kubernetes(wish) => Some(wish.place()),
         }
     }
 
@@ -57,6 +61,7 @@ impl Wish {
         match self {
             Self::Ssh(wish) => wish.place().to_string(),
             Self::SshRemote(wish) => wish.listen(),
+            Self::Kubernetes(wish) => wish.place().to_string(),
         }
     }
 
@@ -65,8 +70,9 @@ impl Wish {
         match (self, bound) {
             (Self::Ssh(wish), Some(bound)) => wish.start(scope, bound.clone()),
             (Self::SshRemote(wish), _) => wish.start(scope),
+            (Self::Kubernetes(wish), Some(bound)) => wish.start(scope, bound.clone()),
             // The table binds what has a place.
-            (Self::Ssh(_), None) => scope.failed("it has nowhere to listen"),
+            (Self::Ssh(_) | Self::Kubernetes(_), None) => scope.failed("it has nowhere to listen"),
         }
     }
 }

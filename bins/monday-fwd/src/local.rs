@@ -131,6 +131,14 @@ impl Local {
         }
     }
 
+    /// Whether the peer of a Unix socket has closed it for good; of TCP this is not known.
+    pub(crate) fn has_hung_up(&self) -> bool {
+        match self {
+            Self::Tcp(_) => false,
+            Self::Unix(stream) => is_hung_up(stream),
+        }
+    }
+
     /// Ends the connection so that the peer sees a reset and does not mistake what it has for the whole.
     pub(crate) fn reset(self) {
         match self {

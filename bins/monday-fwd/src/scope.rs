@@ -35,7 +35,7 @@ pub(crate) enum State {
         /// Why.
         why: String,
         /// In how long it is tried again.
-        next_try: Duration,
+        next_try: Option<Duration>,
     },
     /// It cannot work.
     Failed {
@@ -153,28 +153,48 @@ impl Scope {
     /// The tunnel is there, through this host or pod.
     pub(crate) fn up(&self, via: impl Into<String>) {
         let mut told = self.told();
-        told.via = Some(via.into());
+        let via = Some(via.into());
+        let moved = std::mem::replace(&mut told.via, via.clone()) != via;
         told.last_error = None;
         drop(told);
-        if self.0.state.send_replace(State::Up) != State::Up {
+        if self.0.state.send_replace(State::Up) != State::Up || moved {
             self.0.hub.publish(Event::Up(self.status()));
         }
     }
 
     /// The tunnel is away, or could not be made yet.
     pub(crate) fn lost(&self, why: impl Into<String>, next_try: Duration) {
-        let why = why.into();
+        self.away(why.into(), Some(next_try));
+    }
+
+    /// The tunnel is away, and will be there as soon as what it leads to is.
+    pub(crate) fn waits(&self, why: impl Into<String>) {
+        self.away(why.into(), None);
+    }
+
+    /// Has the tunnel ever been there?
+    pub(crate) fn has_been_up(&self) -> bool {
+        self.told().via.is_some()
+    }
+
+    /// The same again is not told twice.
+    fn away(&self, why: String, next_try: Option<Duration>) {
+        let same =
+            matches!(&*self.0.state.borrow(), State::Lost { why: before, .. } if *before == why);
+        if same {
+            return;
+        }
         self.told().last_error = Some(why.clone());
         self.0.state.send_replace(State::Lost {
             why: why.clone(),
             next_try,
         });
         // Whole milliseconds read better, and nobody needs more.
-        let millis = u64::try_from(next_try.as_millis()).unwrap_or(u64::MAX);
+        let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
         self.0.hub.publish(Event::Lost {
             id: self.0.id.clone(),
             why,
-            next_try: Span::from_millis(millis),
+            next_try: next_try.map(|span| Span::from_millis(millis(span))),
         });
     }
 
@@ -296,7 +316,7 @@ impl Scope {
             bytes_down: counted.down.load(Ordering::Relaxed),
             last_error: told.last_error.clone(),
             next_try: match state {
-                State::Lost { next_try, .. } => Some(Span(next_try)),
+                State::Lost { next_try, .. } => next_try.map(Span),
                 _ => None,
             },
             warnings: told.warnings.clone(),

@@ -282,7 +282,7 @@ impl Owner {
             id: spec.id().to_owned(),
             kind: spec.kind(),
             listen,
-            target: spec.target().to_owned(),
+            target: spec.target(),
             stats,
             hub: self.hub.clone(),
             runtime: self.threads.next(),

@@ -1,5 +1,6 @@
 //! `monday-fwd`: forwards over SSH and from Kubernetes.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,8 @@ pub enum ForwardSpec {
     Ssh(SshSpec),
     /// From a remote machine to what this one reaches (`ssh -R`).
     SshRemote(SshRemoteSpec),
+    /// From here to pods of a Kubernetes cluster.
+    Kubernetes(KubernetesSpec),
 }
 
 /// From here to what a remote machine reaches.
@@ -60,6 +63,132 @@ pub struct SshRemoteSpec {
     pub target: String,
 }
 
+/// From here to pods of a Kubernetes cluster: exactly one of `labels`, `pod`, `service`, `deployment` and `statefulset`
+/// says which.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KubernetesSpec {
+    /// What the forward is known by, as with `ssh`.
+    pub id: String,
+    /// Where to listen, as with `ssh`.
+    #[serde(default = "free_port")]
+    pub listen: String,
+    /// The configuration of the cluster. Default: the file that `MONDAY_KUBE_CONFIG` names, those that `KUBECONFIG` names,
+    /// `~/.kube/config`, the service account of a pod; the first of them that there is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kubeconfig: Option<String>,
+    /// The context. Default: the current one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<String>,
+    /// The namespace. Default: the context's own, else `default`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// Pods with these labels.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// The pod of this name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod: Option<String>,
+    /// The pods behind the service of this name; `port` is the service's then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    /// The pods of the deployment of this name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deployment: Option<String>,
+    /// The pods of the stateful set of this name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statefulset: Option<String>,
+    /// The port: its number, or its name.
+    pub port: String,
+    /// How long a connection is held while there is no pod for it. Default 10 s.
+    #[serde(default = "default_connect_wait")]
+    pub connect_wait: Span,
+    /// When the pod is told that a client sends nothing more.
+    #[serde(default)]
+    pub half_close: HalfClose,
+    /// With [`HalfClose::Delay`], how long a client that has ended its stream, and of which the system does not know
+    /// whether it still reads, may be without a byte. Default 2 s.
+    #[serde(default = "KubernetesSpec::default_linger")]
+    pub half_close_linger: Span,
+    /// The one way to pods. Default: the first that works.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transport: Option<Transport>,
+}
+
+impl KubernetesSpec {
+    /// A forward to a port, on a free port of this machine, without a target yet.
+    #[must_use]
+    pub fn new(id: String, port: String) -> Self {
+        Self {
+            id,
+            listen: free_port(),
+            kubeconfig: None,
+            context: None,
+            namespace: None,
+            labels: BTreeMap::new(),
+            pod: None,
+            service: None,
+            deployment: None,
+            statefulset: None,
+            port,
+            connect_wait: default_connect_wait(),
+            half_close: HalfClose::default(),
+            half_close_linger: Self::default_linger(),
+            transport: None,
+        }
+    }
+
+    const fn default_linger() -> Span {
+        Span::from_secs(2)
+    }
+
+    /// What it leads to, in a few words: `deployment/web:http`, `app=web:8080`.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let named = [
+            ("pod", &self.pod),
+            ("service", &self.service),
+            ("deployment", &self.deployment),
+            ("statefulset", &self.statefulset),
+        ];
+        let named = named
+            .into_iter()
+            .find_map(|(kind, name)| Some(format!("{kind}/{}", name.as_ref()?)));
+        let target = named.unwrap_or_else(|| {
+            let pairs: Vec<_> = self
+                .labels
+                .iter()
+                .map(|(key, value)| format!("{key}={value}"))
+                .collect();
+            pairs.join(",")
+        });
+        format!("{target}:{}", self.port)
+    }
+}
+
+/// When a pod is told that a client sends nothing more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HalfClose {
+    /// Not while the client reads: container runtimes cut the answer one second after they were told.
+    #[default]
+    Delay,
+    /// At once, as kubectl does.
+    Immediate,
+}
+
+/// A way to pods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Transport {
+    /// SPDY: the fastest. Needs the verb `create` on `pods/portforward`.
+    Spdy,
+    /// SPDY in a websocket: passes proxies. Needs the verb `get`, and Kubernetes 1.30 or later.
+    Websocket,
+    /// A websocket per connection, for what knows nothing else.
+    V4,
+}
+
 fn free_port() -> String {
     "127.0.0.1:0".to_owned()
 }
@@ -75,6 +204,7 @@ impl ForwardSpec {
         match self {
             Self::Ssh(spec) => &spec.id,
             Self::SshRemote(spec) => &spec.id,
+            Self::Kubernetes(spec) => &spec.id,
         }
     }
 
@@ -84,15 +214,17 @@ impl ForwardSpec {
         match self {
             Self::Ssh(_) => Kind::Ssh,
             Self::SshRemote(_) => Kind::SshRemote,
+            Self::Kubernetes(_) => Kind::Kubernetes,
         }
     }
 
     /// Where it leads, as it was asked for.
     #[must_use]
-    pub fn target(&self) -> &str {
+    pub fn target(&self) -> String {
         match self {
-            Self::Ssh(spec) => &spec.target,
-            Self::SshRemote(spec) => &spec.target,
+            Self::Ssh(spec) => spec.target.clone(),
+            Self::SshRemote(spec) => spec.target.clone(),
+            Self::Kubernetes(spec) => spec.describe(),
         }
     }
 }
@@ -105,6 +237,8 @@ pub enum Kind {
     Ssh,
     /// [`ForwardSpec::SshRemote`].
     SshRemote,
+    /// [`ForwardSpec::Kubernetes`].
+    Kubernetes,
 }
 
 /// Opens forwards: all of them or, where one cannot be opened, none. It does not wait until their tunnels are up.
@@ -245,7 +379,7 @@ pub enum Event {
     },
     /// A forward was opened or replaced; its tunnel is being made.
     Opened(ForwardStatus),
-    /// The tunnel of a forward is up: the first time, or again.
+    /// The tunnel of a forward is up: the first time, again, or through another host or pod.
     Up(ForwardStatus),
     /// The tunnel of a forward is away, or could not be made yet.
     Lost {
@@ -253,8 +387,9 @@ pub enum Event {
         id: String,
         /// Why.
         why: String,
-        /// In how long it is tried again.
-        next_try: Span,
+        /// In how long it is tried again; nothing is said where it is not tried but waited for, as for a pod.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        next_try: Option<Span>,
     },
     /// A forward cannot work; it is tried no more until it is opened again.
     Failed {
@@ -331,9 +466,16 @@ impl fmt::Display for Event {
             }
             Self::Opened(forward) => write!(f, "{forward}, connecting"),
             Self::Up(forward) => write!(f, "{forward}, up"),
-            Self::Lost { id, why, next_try } => {
-                write!(f, "{id}: {why}; next try in {next_try}")
-            }
+            Self::Lost {
+                id,
+                why,
+                next_try: Some(next_try),
+            } => write!(f, "{id}: {why}; next try in {next_try}"),
+            Self::Lost {
+                id,
+                why,
+                next_try: None,
+            } => write!(f, "{id}: {why}"),
             Self::Failed { id, why } => write!(f, "{id}: failed: {why}"),
             Self::Warning { id, message } => write!(f, "{id}: {message}"),
             Self::Closed { id } => write!(f, "{id}: closed"),
