@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use monday_shared::backoff::{Backoff, Policy};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::cluster::Cluster;
 use super::follow::Known;
@@ -27,8 +27,11 @@ pub(crate) const DIAL_AGAIN: Policy = Policy {
     healthy_after: Duration::MAX,
 };
 
-/// How long a first session may take at least, however short connections may be held: it is being made, not waited for.
+/// How long a session may take, once there is a pod.
 const DIAL_WITHIN: Duration = Duration::from_secs(10);
+
+/// How often a connection is moved to another session because one was lost before its pod was connected to.
+const MOVES: u32 = 5;
 
 /// How long to wait for news of the pods after a pod has refused: that a pod is ending may be known a moment after its
 /// application has ended.
@@ -202,11 +205,11 @@ impl ToPods {
     /// Carries a client to its end.
     async fn carry_one(&self, client: Local, connection: &Connection) -> Result<(), NotCarried> {
         let deadline = Instant::now() + self.manner.connect_wait;
-        let dial_by = deadline.max(Instant::now() + DIAL_WITHIN);
         let mut client = Client::new(client);
         let mut tried = Vec::new();
         let mut refused: Option<String> = None;
         let mut backoff = Backoff::new(DIAL_AGAIN);
+        let mut moved = 0;
         loop {
             let (pod, port) = match self.pick(&mut tried, refused.as_deref(), deadline).await {
                 Ok(picked) => picked,
@@ -214,7 +217,7 @@ impl ToPods {
             };
             let leased = match self.pool(&pod).await {
                 Err(error) => Err(error),
-                Ok(pool) => match timeout_at(dial_by, pool.lease()).await {
+                Ok(pool) => match timeout(DIAL_WITHIN, pool.lease()).await {
                     // The pod has just gone.
                     Ok(None) => continue,
                     Ok(Some(leased)) => leased.map(|lease| (pool, lease)),
@@ -290,11 +293,12 @@ impl ToPods {
                     refused = Some(why);
                 }
                 Ended::Lost { error, dialled } => {
-                    let again = !dialled && client.can_be_repeated() && Instant::now() < dial_by;
+                    let again = !dialled && client.can_be_repeated() && moved < MOVES;
                     if !again {
                         let why = format!("the session to pod {} was lost: {error}", pod.name);
                         return Err(client.not_carried(why));
                     }
+                    moved += 1;
                     tracing::debug!(pod = pod.name, %error, "a connection is moved to another session");
                 }
             }

@@ -24,6 +24,11 @@ pub(crate) enum Frame {
         /// Of which stream.
         stream: u32,
     },
+    /// Somebody opens a stream. Only clients do.
+    Open {
+        /// Which.
+        stream: u32,
+    },
     /// A stream that we opened is accepted.
     Reply {
         /// Which.
@@ -58,8 +63,8 @@ pub(crate) enum Nonsense {
         length: u32,
     },
     /// Only a client opens streams.
-    #[error("a stream that the server wants to open")]
-    ServerStream,
+    #[error("a stream of its own, number {0}")]
+    ServerStream(u32),
 }
 
 /// The state between two pieces of input.
@@ -203,8 +208,7 @@ fn begin(header: [u8; HEADER_BYTES]) -> Result<State, Nonsense> {
         return Err(Nonsense::Version(version & 0x7fff));
     }
     let wanted = match kind {
-        SYN_STREAM => return Err(Nonsense::ServerStream),
-        RST_STREAM => 8,
+        SYN_STREAM | RST_STREAM => 8,
         SYN_REPLY | PING | GOAWAY => 4,
         // SETTINGS, HEADERS, WINDOW_UPDATE and whatever else there may be are read over.
         _ => 0,
@@ -226,6 +230,7 @@ fn finish(kind: u16, fin: bool, number: u32) -> (Option<Frame>, State) {
     let stream = number & 0x7fff_ffff;
     let header = State::Header(Word::default());
     match kind {
+        SYN_STREAM => (Some(Frame::Open { stream }), after(stream, fin)),
         SYN_REPLY => (Some(Frame::Reply { stream }), after(stream, fin)),
         RST_STREAM => (Some(Frame::Reset { stream }), header),
         PING => (Some(Frame::Ping { id: number }), header),
@@ -322,11 +327,7 @@ mod tests {
     fn what_is_no_frame_of_a_server_is_refused() {
         let refused = |bytes: &[u8]| parse(&[bytes]).unwrap_err();
         assert_eq!(refused(&[0x80, 2, 0, 6, 0, 0, 0, 4]), Nonsense::Version(2));
-        assert_eq!(
-            refused(&[0x80, 3, 0, 1, 0, 0, 0, 10]),
-            Nonsense::ServerStream
-        );
-        for (kind, length) in [(2, 3), (3, 7), (6, 0), (7, 3)] {
+        for (kind, length) in [(1, 7), (2, 3), (3, 7), (6, 0), (7, 3)] {
             assert_eq!(
                 refused(&[0x80, 3, 0, kind, 0, 0, 0, length]),
                 Nonsense::Short {
@@ -337,7 +338,68 @@ mod tests {
         }
     }
 
+    /// What `kubectl port-forward` 1.34 said and was told, of three connections and two PINGs.
+    const CLIENT: &[u8] = include_bytes!("../../../tests/recorded/kubectl-client.bin");
+    const SERVER: &[u8] = include_bytes!("../../../tests/recorded/kubectl-server.bin");
+
+    /// The streams of one kind of frame.
+    fn streams(bytes: &[u8], of: impl Fn(&Frame) -> Option<u32>) -> Vec<u32> {
+        let frames = parse(&[bytes]).unwrap();
+        frames.iter().filter_map(|(frame, _)| of(frame)).collect()
+    }
+
+    #[test]
+    fn what_kubectl_said_is_understood() {
+        let opened = streams(CLIENT, |frame| match frame {
+            Frame::Open { stream } => Some(*stream),
+            _ => None,
+        });
+        assert_eq!(opened, [1, 3, 5, 7, 9, 11]);
+        let pings = streams(CLIENT, |frame| match frame {
+            Frame::Ping { id } => Some(*id),
+            _ => None,
+        });
+        assert!(!pings.is_empty());
+        let answered = streams(SERVER, |frame| match frame {
+            Frame::Ping { id } => Some(*id),
+            _ => None,
+        });
+        assert_eq!(answered, pings);
+        let mut replied = streams(SERVER, |frame| match frame {
+            Frame::Reply { stream } => Some(*stream),
+            _ => None,
+        });
+        replied.sort_unstable();
+        assert_eq!(replied, opened);
+        let mut ended = streams(SERVER, |frame| match frame {
+            Frame::End { stream } => Some(*stream),
+            _ => None,
+        });
+        ended.sort_unstable();
+        assert_eq!(ended, opened);
+        let sent = |wanted: u32| {
+            let frames = parse(&[SERVER]).unwrap();
+            let of = frames.into_iter().filter_map(|(frame, bytes)| match frame {
+                Frame::Data { stream, .. } if stream == wanted => Some(bytes.len()),
+                _ => None,
+            });
+            of.sum::<usize>()
+        };
+        assert_eq!(sent(7), 5000);
+    }
+
     proptest! {
+        #[test]
+        fn what_kubectl_said_is_the_same_however_it_is_cut(
+            cuts in prop::collection::vec(0..SERVER.len(), 0..40)
+        ) {
+            let mut cuts = cuts;
+            cuts.extend([0, SERVER.len()]);
+            cuts.sort_unstable();
+            let pieces: Vec<&[u8]> = cuts.windows(2).map(|cut| &SERVER[cut[0]..cut[1]]).collect();
+            prop_assert_eq!(parse(&pieces).unwrap(), parse(&[SERVER]).unwrap());
+        }
+
         #[test]
         fn frames_are_the_same_however_the_bytes_are_cut(
             cuts in prop::collection::vec(0..sample().len(), 0..20)

@@ -112,6 +112,11 @@ pub(crate) struct Session {
     input: Box<[u8]>,
     /// Where in the input there are bytes for the client. It is read on only when there are none.
     pieces: VecDeque<Range<usize>>,
+    /// A frame with what the client said last, read straight into its place.
+    upload: Box<[u8]>,
+    /// What of it is not written yet.
+    uploading: Range<usize>,
+    /// Other frames, which go out after it.
     output: Vec<u8>,
     /// How much of the output is written.
     written: usize,
@@ -141,6 +146,9 @@ impl Session {
             parser: Parser::default(),
             input: vec![0; INPUT_BYTES].into_boxed_slice(),
             pieces: VecDeque::new(),
+            // The system gives memory when it is first used, so that an idle session costs little.
+            upload: vec![0; frame::HEADER_BYTES + DATA_BYTES].into_boxed_slice(),
+            uploading: 0..0,
             output: Vec::new(),
             written: 0,
             flushed: true,
@@ -210,8 +218,8 @@ impl Session {
         }
     }
 
-    /// Reads what the client says straight into a frame. Only while there is nothing to send ([`Session::poll_send`]).
-    /// How many bytes it was, 0 for the end of the client's stream.
+    /// Reads what the client says straight into a frame. Only while there is nothing to send ([`Session::poll_send`]), or
+    /// nothing but the opening of the pair. Returns the bytes, none for the end of the client's stream.
     pub(crate) fn poll_read_from<R: AsyncRead + Unpin>(
         &mut self,
         cx: &mut Context<'_>,
@@ -220,20 +228,21 @@ impl Session {
         let Some(pair) = &self.pair else {
             return Poll::Pending;
         };
-        let at = self.output.len();
-        let from = at + frame::HEADER_BYTES;
-        self.output.resize(from + DATA_BYTES, 0);
-        let mut room = ReadBuf::new(&mut self.output[from..]);
-        let read = Pin::new(client).poll_read(cx, &mut room);
+        let (header, payload) = self.upload.split_at_mut(frame::HEADER_BYTES);
+        let mut room = ReadBuf::new(payload);
+        ready!(Pin::new(client).poll_read(cx, &mut room))?;
         let length = room.filled().len();
         if length == 0 {
-            self.output.truncate(at);
-        } else {
-            self.output.truncate(from + length);
-            self.output[at..from].copy_from_slice(&frame::data(pair.data, 0, length));
+            return Poll::Ready(Ok(&[]));
         }
-        ready!(read)?;
-        Poll::Ready(Ok(self.output.get(from..).unwrap_or_default()))
+        header.copy_from_slice(&frame::data(pair.data, 0, length));
+        let end = frame::HEADER_BYTES + length;
+        if self.output.is_empty() {
+            self.uploading = 0..end;
+        } else {
+            self.output.extend_from_slice(&self.upload[..end]);
+        }
+        Poll::Ready(Ok(&self.upload[frame::HEADER_BYTES..end]))
     }
 
     /// Tells the pod that the client sends nothing more; whether that was news.
@@ -359,6 +368,7 @@ impl Session {
                     }
                 }
                 Frame::GoAway => self.leaving = true,
+                Frame::Open { stream } => return Err(Nonsense::ServerStream(stream).into()),
             }
         }
         Ok(())
@@ -366,13 +376,22 @@ impl Session {
 
     /// Writes what is to be sent. Ready when nothing is left.
     pub(crate) fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SessionError>> {
-        while self.written < self.output.len() {
-            let rest = &self.output[self.written..];
+        while !Range::is_empty(&self.uploading) || self.written < self.output.len() {
+            let is_upload = !Range::is_empty(&self.uploading);
+            let rest = if is_upload {
+                &self.upload[self.uploading.clone()]
+            } else {
+                &self.output[self.written..]
+            };
             let written = ready!(Pin::new(&mut self.io).poll_write(cx, rest))?;
             if written == 0 {
                 return Poll::Ready(Err(SessionError::Closed));
             }
-            self.written += written;
+            if is_upload {
+                self.uploading.start += written;
+            } else {
+                self.written += written;
+            }
             self.flushed = false;
         }
         self.output.clear();
@@ -420,3 +439,7 @@ impl Session {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;
