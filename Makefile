@@ -10,6 +10,12 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 RELEASE := $(TARGET)/release
 EXECUTABLES := monday-supervisor monday-run monday-watch monday-fwd monday-ipalias monday-tcpproxy
 
+SHARE := $(DESTDIR)$(PREFIX)/share
+MAN := $(SHARE)/man/man1
+BASH_COMPLETIONS := $(SHARE)/bash-completion/completions
+ZSH_COMPLETIONS := $(SHARE)/zsh/site-functions
+FISH_COMPLETIONS := $(SHARE)/fish/vendor_completions.d
+
 .DEFAULT_GOAL := help
 .PHONY: help demo build test lint bench install uninstall clean
 
@@ -39,12 +45,20 @@ bench: ## Measure the relay beside raw loopback, haproxy and socat (all from Deb
 	$(RELEASE)/monday-bench relay
 	$(RELEASE)/monday-bench config
 
-install: build ## Install into PREFIX (default /usr/local), below DESTDIR
+install: build ## Install executables, manual pages and completions into PREFIX (default /usr/local), below DESTDIR
 	install -d "$(DESTDIR)$(PREFIX)/bin"
 	install -m 755 $(addprefix $(RELEASE)/,$(EXECUTABLES)) "$(DESTDIR)$(PREFIX)/bin"
+	install -d $(foreach folder,$(MAN) $(BASH_COMPLETIONS) $(ZSH_COMPLETIONS) $(FISH_COMPLETIONS),"$(folder)")
+	@set -e; PATH="$(abspath $(RELEASE)):$$PATH"; for executable in $(EXECUTABLES); do \
+		for page in $$($$executable --man-pages); do $$executable --man-page $$page > "$(MAN)/$$page.1"; done; \
+		MONDAY_COMPLETE=bash $$executable > "$(BASH_COMPLETIONS)/$$executable"; \
+		MONDAY_COMPLETE=zsh $$executable > "$(ZSH_COMPLETIONS)/_$$executable"; \
+		MONDAY_COMPLETE=fish $$executable > "$(FISH_COMPLETIONS)/$$executable.fish"; \
+	done
 
 uninstall: ## Remove what install put there
 	rm -f $(addprefix "$(DESTDIR)$(PREFIX)/bin"/,$(EXECUTABLES))
+	rm -f $(foreach it,$(EXECUTABLES),"$(MAN)/$(it).1" "$(MAN)/$(it)"-*.1 "$(BASH_COMPLETIONS)/$(it)" "$(ZSH_COMPLETIONS)/_$(it)" "$(FISH_COMPLETIONS)/$(it).fish")
 
 clean: ## Remove what was built
 	$(CARGO) clean

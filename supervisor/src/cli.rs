@@ -6,7 +6,10 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use monday_shared::life::LifeArgs;
 
+use crate::commands::clean::CleanArgs;
+use crate::commands::completions::{self, CompletionsArgs};
 use crate::commands::config::ShowArgs;
+use crate::commands::doctor::DoctorArgs;
 use crate::commands::edit::EditArgs;
 use crate::commands::init::InitArgs;
 use crate::commands::list::ListArgs;
@@ -15,6 +18,7 @@ use crate::commands::remote::act::{DownArgs, SignalArgs, StopArgs};
 use crate::commands::remote::status::StatusArgs;
 use crate::commands::remote::wait::WaitArgs;
 use crate::commands::validate::ValidateArgs;
+use crate::commands::version::VersionArgs;
 
 /// Runs a micro-service project on this machine.
 ///
@@ -109,16 +113,41 @@ pub enum Command {
     /// Run a project (the default)
     Run(RunArgs),
     /// Tell everything that is wrong with the configuration; exit status 2 if a project cannot run
+    #[command(after_help = "\
+Examples:
+  monday-supervisor validate                              all projects
+  monday-supervisor validate shop --config team.yaml      one of them, from a file of your choice
+  monday-supervisor validate --output json | jq -r '.diagnostics[] | \"\\(.file):\\(.line): \\(.message)\"'")]
     Validate(ValidateArgs),
     /// List the projects with their apps and forwards
+    #[command(after_help = "\
+Examples:
+  monday-supervisor list
+  monday-supervisor list --output json | jq -r '.projects[].name'")]
     List(ListArgs),
     /// Show what a project will really run: merged, expanded, as YAML
+    #[command(after_help = "\
+Examples:
+  monday-supervisor config shop
+  monday-supervisor config shop > shop.yaml && monday-supervisor shop --config shop.yaml     the same, of one file")]
     Config(ShowArgs),
     /// Print the JSON schema of the configuration, for editors
+    #[command(after_help = "\
+Example:
+  monday-supervisor schema > monday.schema.json
+  # yaml-language-server: $schema=monday.schema.json      as the first line of monday.yaml")]
     Schema,
     /// Write a commented monday.yaml to start from; never overwrites
+    #[command(after_help = "\
+Examples:
+  monday-supervisor init
+  monday-supervisor init ~/projects && monday-supervisor hello --config ~/projects")]
     Init(InitArgs),
     /// Open the configuration in your editor, then validate it
+    #[command(after_help = "\
+Examples:
+  monday-supervisor edit                                        in $VISUAL or $EDITOR
+  MONDAY_EDITOR=code MONDAY_EDITOR_ARGS=-n,--wait monday-supervisor edit")]
     Edit(EditArgs),
     /// How a running project is: apps, forwards, addresses, what goes through them
     Status(StatusArgs),
@@ -136,6 +165,37 @@ pub enum Command {
     Wait(WaitArgs),
     /// Stop a running project, supervisor included
     Down(DownArgs),
+    /// Look whether this machine is ready for monday, and say what to do where it is not
+    #[command(after_help = "\
+Examples:
+  monday-supervisor doctor
+  monday-supervisor doctor --output json | jq '.findings[] | select(.verdict != \"ok\")'
+
+Exit status 1 if something will not work.")]
+    Doctor(DoctorArgs),
+    /// End what killed runs have left behind: processes, sockets, lines of the hosts file
+    #[command(after_help = "\
+Examples:
+  monday-supervisor clean
+  monday-supervisor clean --escalate none     without sudo: leave the hosts file as it is
+
+Nothing of a project that runs is touched.")]
+    Clean(CleanArgs),
+    /// Tell the version, and what of monday is installed where
+    #[command(after_help = "\
+Examples:
+  monday-supervisor version
+  monday-supervisor version --output json | jq -r .version")]
+    Version(VersionArgs),
+    /// Print the script by which a shell completes commands, projects, apps and forwards
+    #[command(after_help = "\
+Examples:
+  source <(monday-supervisor completions bash)       in ~/.bashrc
+  source <(monday-supervisor completions zsh)        in ~/.zshrc, behind compinit
+  monday-supervisor completions fish | source        in config.fish
+
+`make install` puts them in place for everybody; for the other executables: MONDAY_COMPLETE=bash monday-run")]
+    Completions(CompletionsArgs),
 }
 
 /// Where the configuration is.
@@ -150,7 +210,7 @@ pub struct ConfigArgs {
 #[derive(Clone, Debug, Args)]
 pub struct RunArgs {
     /// The project to run
-    #[arg(value_name = "PROJECT")]
+    #[arg(value_name = "PROJECT", add = completions::projects())]
     pub project: Option<String>,
 
     /// Where the configuration is.

@@ -51,6 +51,10 @@ pub fn main(cli: Cli) -> ExitCode {
         Command::Reconnect(target) => remote::act::reconnect(&target),
         Command::Wait(args) => remote::wait::run(&args),
         Command::Down(args) => remote::act::down(&args),
+        Command::Doctor(args) => commands::doctor::run(&args),
+        Command::Clean(args) => commands::clean::run(&args),
+        Command::Version(args) => commands::version::run(&args),
+        Command::Completions(args) => commands::completions::run(&args),
     }
 }
 

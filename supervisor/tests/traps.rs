@@ -206,3 +206,84 @@ fn no_file_of_the_user_is_ever_written() {
     }
     assert_eq!(state(), before);
 }
+
+/// The page that says which trap is tested where.
+const PAGE: &str = include_str!("TRAPS.md");
+
+#[test]
+fn every_folder_is_on_the_page_of_the_traps_and_nothing_else_is() {
+    let tables = PAGE
+        .split("## Traps that show only in a run")
+        .next()
+        .unwrap();
+    let rows = tables
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.ends_with("| folders |"));
+    let mut named: Vec<&str> = rows
+        .flat_map(|row| {
+            row.trim_end_matches(" |")
+                .rsplit(" | ")
+                .next()
+                .unwrap()
+                .split(", ")
+        })
+        .collect();
+    named.sort_unstable();
+    named.dedup();
+    let mut folders: Vec<&str> = FOLDERS.to_vec();
+    folders.sort_unstable();
+    assert_eq!(named, folders);
+}
+
+#[test]
+fn every_key_of_the_schema_is_in_a_trap_and_in_what_config_shows() {
+    let schema = Command::new(env!("CARGO_BIN_EXE_monday-supervisor"))
+        .arg("schema")
+        .output()
+        .unwrap();
+    let schema: Value = serde_json::from_slice(&schema.stdout).unwrap();
+    let mut keys = std::collections::BTreeSet::new();
+    collect_keys(&schema, &mut keys);
+    assert!(keys.len() > 70, "{keys:?}");
+    let (mut written, mut shown) = (String::new(), String::new());
+    for name in FOLDERS {
+        for entry in std::fs::read_dir(folder().join(name)).unwrap() {
+            let path = entry.unwrap().path();
+            let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
+            let is_expected = path.ends_with("expected");
+            if is_expected {
+                &mut shown
+            } else {
+                &mut written
+            }
+            .push_str(&text);
+        }
+    }
+    let has = |text: &str, key: &str| {
+        text.match_indices(&format!("{key}:")).any(|(at, _)| {
+            let before = text[..at].chars().next_back();
+            before.is_none_or(|c| c.is_whitespace() || matches!(c, '{' | ','))
+        })
+    };
+    for key in keys {
+        assert!(has(&written, &key), "no trap has `{key}`");
+        // These hold shared parts, which are nothing of a project's own.
+        if !["<", "anchors"].contains(&key.as_str()) {
+            assert!(has(&shown, &key), "`config` shows `{key}` nowhere");
+        }
+    }
+}
+
+/// The names of all properties.
+fn collect_keys(schema: &Value, keys: &mut std::collections::BTreeSet<String>) {
+    match schema {
+        Value::Object(map) => {
+            if let Some(Value::Object(properties)) = map.get("properties") {
+                keys.extend(properties.keys().cloned());
+            }
+            map.values().for_each(|value| collect_keys(value, keys));
+        }
+        Value::Array(items) => items.iter().for_each(|value| collect_keys(value, keys)),
+        _ => {}
+    }
+}

@@ -2,12 +2,13 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 use monday_run::cli::Cli;
 use monday_run::run::run;
 use monday_shared::life::{self, Threads};
 
 fn main() -> ExitCode {
+    life::offer(Cli::command);
     let cli = Cli::parse();
     let life = cli.life().clone();
     // One thread: it starts the command, and on Linux the command dies with the thread that started it.

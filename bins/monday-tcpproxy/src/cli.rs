@@ -95,6 +95,13 @@ pub enum Invocation {
 }
 
 impl Invocation {
+    /// The command line as it is completed and documented.
+    #[must_use]
+    pub fn definition() -> clap::Command {
+        let ctl = <Ctl as CommandFactory>::command().name("ctl");
+        <Cli as CommandFactory>::command().subcommand(ctl)
+    }
+
     /// Reads the command line of this process; ends the process if it makes no sense.
     #[must_use]
     pub fn parse_or_exit() -> Self {

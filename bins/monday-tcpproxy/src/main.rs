@@ -7,6 +7,7 @@ use monday_tcpproxy::cli::{Cli, Invocation};
 use monday_tcpproxy::run::run;
 
 fn main() -> ExitCode {
+    life::offer(Invocation::definition);
     match Invocation::parse_or_exit() {
         Invocation::Relay(cli) => relay(cli),
         Invocation::Ask(ctl) => ctl.run(),

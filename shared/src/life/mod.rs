@@ -12,11 +12,13 @@ pub mod command;
 pub mod exit;
 pub mod lifeline;
 mod log;
+pub mod offers;
 pub mod report;
 mod sidecar;
 
 pub use args::{LifeArgs, OutputFormat};
 pub use exit::{Ending, Failure};
+pub use offers::offer;
 pub use sidecar::{LifeError, Sidecar};
 
 use std::process::ExitCode;

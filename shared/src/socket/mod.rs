@@ -245,6 +245,18 @@ pub fn owner(path: &Path) -> Option<String> {
     }
 }
 
+/// Removes a socket, unless somebody serves it.
+///
+/// # Errors
+/// What the operating system says, or that it is no socket.
+pub fn remove_dead(path: &Path) -> Result<(), SocketError> {
+    match Lock::acquire(path) {
+        Ok(_lock) => remove_stale(path),
+        Err(LockError::Held { .. }) => Ok(()),
+        Err(LockError::Io(source)) => Err(io_error("lock", path, source)),
+    }
+}
+
 /// Removes a socket that nobody serves. The caller holds the lock.
 fn remove_stale(path: &Path) -> Result<(), SocketError> {
     use std::os::unix::fs::FileTypeExt as _;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use monday_shared::life::args::OutputFormat;
 
-use super::{OutputArgs, answer, answer_json, failed, refuse};
+use super::{OutputArgs, answer, answer_json, completions, failed, refuse};
 use crate::cli::ConfigArgs;
 use crate::config::{self, write};
 use crate::view::console;
@@ -14,7 +14,7 @@ use crate::view::console;
 #[derive(Clone, Debug, Args)]
 pub struct ShowArgs {
     /// The project to show
-    #[arg(value_name = "PROJECT")]
+    #[arg(value_name = "PROJECT", add = completions::projects())]
     pub project: String,
 
     /// Where the configuration is.

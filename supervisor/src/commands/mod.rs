@@ -1,14 +1,20 @@
-//! The commands besides `run`: those that look at the configuration or help to write one, and [`remote`], those that talk
-//! to a project that runs.
+//! The commands besides `run`: those that look at the configuration or help to write one, those that look at the machine
+//! or clean up behind runs that were killed, and [`remote`], those that talk to a project that runs.
 
+pub mod clean;
+pub mod completions;
 pub mod config;
+pub mod doctor;
 pub mod edit;
+pub mod hosts_lines;
 pub mod init;
+pub mod leftovers;
 pub mod list;
 pub mod picker;
 pub mod remote;
 pub mod schema;
 pub mod validate;
+pub mod version;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;

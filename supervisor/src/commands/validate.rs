@@ -8,7 +8,7 @@ use monday_shared::life::args::OutputFormat;
 use monday_shared::life::exit;
 use serde_json::json;
 
-use super::{OutputArgs, answer, answer_json, count, paths, refuse};
+use super::{OutputArgs, answer, answer_json, completions, count, paths, refuse};
 use crate::cli::ConfigArgs;
 use crate::config::{self, Loaded, Search};
 use crate::diagnostic::Report;
@@ -18,7 +18,7 @@ use crate::view::console;
 #[derive(Clone, Debug, Args)]
 pub struct ValidateArgs {
     /// Only what is about this project
-    #[arg(value_name = "PROJECT")]
+    #[arg(value_name = "PROJECT", add = completions::projects())]
     pub project: Option<String>,
 
     /// Where the configuration is.

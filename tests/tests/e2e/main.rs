@@ -30,6 +30,7 @@ mod tcpproxy_alone;
 
 // The supervisor.
 mod bad_input;
+mod configured;
 mod recovery;
 mod second_terminal;
 mod side_by_side;
@@ -38,4 +39,5 @@ mod wiring;
 
 // What a newcomer sees.
 mod demo;
+mod habits;
 mod readme;

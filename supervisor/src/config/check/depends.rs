@@ -2,21 +2,25 @@
 
 use std::collections::HashMap;
 
-use super::super::project::{App, Dependency, Forward};
+use super::super::model::forward::Forward;
+use super::super::project::{App, Dependency};
 use super::super::suggest;
 use super::super::tree::Place;
 use super::Checker;
 use crate::diagnostic::Diagnostic;
 
-/// Gives every app what it depends on.
+/// Gives every app what it depends on. `forwards` are those that are declared, also where something is wrong with them:
+/// that was told already.
 pub(super) fn check(
     mut apps: Vec<(App, Place)>,
-    forwards: &[(Forward, Place)],
+    forwards: &[Forward],
     checker: &mut Checker,
 ) -> Vec<App> {
-    let forward_names = forwards.iter().map(|(forward, _)| forward.name.as_str());
+    let forward_names = forwards
+        .iter()
+        .filter_map(|forward| forward.name.as_deref());
     let known: HashMap<&str, bool> = forward_names
-        .map(|name| (name, false))
+        .map(|name| (name.trim(), false))
         .chain(
             apps.iter()
                 .map(|(app, _)| (app.name.as_str(), app.disabled)),
@@ -67,6 +71,9 @@ fn of_app(
                 names.sort_unstable();
                 checker.note(match suggest::nearest(name, names.iter().copied()) {
                     Some(near) => problem.help(format!("did you mean `{near}`?")),
+                    None if names.is_empty() => {
+                        problem.help("there is nothing else in this project")
+                    }
                     None => problem.help(format!("there are: {}", names.join(", "))),
                 });
             }

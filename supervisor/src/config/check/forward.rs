@@ -84,13 +84,12 @@ pub(super) fn check(forward: &Declared, place: &Place, checker: &mut Checker) ->
             "write `values:` with `ports` and where they lead",
         );
     }
-    let (kind, values) = (forward.kind?, forward.values.as_ref()?);
+    let values = forward.values.as_ref()?;
     let place_of_values = place.key("values");
-    warn_of_unused(kind, &place_of_values, checker);
-    let target = if kind == ForwardType::Kubernetes {
-        Target::NumberOrName
-    } else {
-        Target::Number
+    // Of a type that nobody knows it may have the ports of any.
+    let target = match forward.kind {
+        None | Some(ForwardType::Kubernetes) => Target::NumberOrName,
+        Some(_) => Target::Number,
     };
     let ports = ports::check(
         &values.ports,
@@ -101,6 +100,8 @@ pub(super) fn check(forward: &Declared, place: &Place, checker: &mut Checker) ->
     if values.ports.is_empty() {
         no_ports(&place_of_values, checker);
     }
+    let kind = forward.kind?;
+    warn_of_unused(kind, &place_of_values, checker);
     let checked_kind = kind_of(kind, values, &place_of_values, checker);
     let listens_here = !matches!(kind, ForwardType::KubernetesRemote | ForwardType::SshRemote);
     let own_address = listens_here && !values.disable_proxy.is_some_and(|Flag(on)| on);

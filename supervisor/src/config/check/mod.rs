@@ -64,7 +64,7 @@ pub(super) fn project(
     );
     forward::check_listeners(&forwards, &mut checker);
     loops::check(&forwards, &settings, &mut checker);
-    let apps = depends::check(apps, &forwards, &mut checker);
+    let apps = depends::check(apps, &declared.forward, &mut checker);
     Project {
         name,
         settings,
