@@ -2,11 +2,13 @@
 
 use std::process::ExitCode;
 
+use clap::CommandFactory;
 use monday_fwd::cli::Cli;
 use monday_fwd::run::run;
 use monday_shared::life::{self, Threads};
 
 fn main() -> ExitCode {
+    life::offer(<Cli as CommandFactory>::command);
     let cli = Cli::parse_or_exit();
     let life = cli.life().clone();
     // This thread is for control, and COMMAND dies with it; the threads that carry bytes are started by `run`.

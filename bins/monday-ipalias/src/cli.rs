@@ -161,7 +161,8 @@ impl Cli {
     }
 
     /// The command line, where every flag may stand before and after the verb.
-    fn grammar() -> clap::Command {
+    #[must_use]
+    pub fn grammar() -> clap::Command {
         Self::command().mut_args(|arg| {
             let flag = !arg.is_positional();
             arg.global(flag)

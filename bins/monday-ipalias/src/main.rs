@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::CommandFactory as _;
 use monday_ipalias::cli::Cli;
 use monday_ipalias::privilege::Standing;
 use monday_ipalias::run::run;
@@ -11,7 +10,7 @@ use monday_shared::life::{self, Threads};
 fn main() -> ExitCode {
     // Before anything looks at the environment, and before there is a second thread.
     let standing = Standing::take();
-    life::offer(Cli::command);
+    life::offer(Cli::grammar);
     let cli = Cli::parse_or_exit();
     let standing = standing.and_then(|standing| standing.confine(cli.runs_command()));
     let life = cli.life().clone();

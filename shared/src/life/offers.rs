@@ -85,7 +85,9 @@ fn page(definition: &Command, name: &str) -> io::Result<String> {
     };
     let mut roff = Vec::new();
     Man::new(command).manual("monday").render(&mut roff)?;
-    String::from_utf8(roff).map_err(io::Error::other)
+    let text = String::from_utf8(roff).map_err(io::Error::other)?;
+    // What stands below the options of `--help`: examples first.
+    Ok(text.replacen(".SH EXTRA", ".SH EXAMPLES", 1))
 }
 
 #[cfg(test)]
@@ -106,7 +108,7 @@ mod tests {
         assert_eq!(page_names(&definition()), "monday-x\nmonday-x-go\n");
         let own = page(&definition(), "monday-x").unwrap();
         assert!(
-            own.contains("Does things") && own.contains("Examples"),
+            own.contains("Does things") && own.contains(".SH EXAMPLES"),
             "{own}"
         );
         assert!(page(&definition(), "monday-x-go").unwrap().contains("Goes"));

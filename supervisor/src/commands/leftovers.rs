@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
-use monday_shared::lease::{self, Lease, LeaseError};
+use monday_shared::lease::{self, Lease};
 use monday_shared::platform::process_tree::{Identity, Process};
 use monday_shared::socket;
 use monday_shared::socket::runtime_dir::{RuntimeDirError, runtime_dir};
@@ -92,10 +92,8 @@ impl Leftovers {
             self.running.push((folder, pid));
             return;
         }
-        let is_lease = |path: &&PathBuf| {
-            path.extension()
-                .is_some_and(|extension| extension == "lease")
-        };
+        let is_lease =
+            |path: &&PathBuf| path.extension().is_some_and(|end| end == lease::EXTENSION);
         let leases: Vec<PathBuf> = files
             .iter()
             .filter(is_lease)
@@ -122,16 +120,12 @@ impl DeadRun {
     /// Ends the processes and removes the rest.
     #[must_use]
     pub fn clean(&self) -> Cleaned {
-        let mut cleaned = Cleaned::default();
-        for path in &self.leases {
-            match lease::end(path) {
-                Ok(ended) => {
-                    cleaned.ended.extend(ended.ended);
-                    cleaned.survivors.extend(ended.survivors);
-                }
-                Err(error @ LeaseError { .. }) => cleaned.errors.push(error.to_string()),
-            }
-        }
+        let (ended, errors) = lease::end_all(&self.folder.path);
+        let mut cleaned = Cleaned {
+            ended: ended.ended,
+            survivors: ended.survivors,
+            errors: errors.iter().map(ToString::to_string).collect(),
+        };
         for path in &self.sockets {
             if let Err(error) = socket::remove_dead(path) {
                 cleaned.errors.push(error.to_string());

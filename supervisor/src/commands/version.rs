@@ -22,7 +22,7 @@ pub const SIDECARS: [&str; 5] = [
     monday_shared::protocol::watch::NAME,
     monday_shared::protocol::ipalias::NAME,
     monday_shared::protocol::tcpproxy::NAME,
-    "monday-fwd",
+    monday_shared::protocol::fwd::NAME,
 ];
 
 /// What `version` takes.

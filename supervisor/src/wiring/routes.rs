@@ -76,14 +76,19 @@ pub async fn reopen(
         ClientError::Refused(error) => error,
         other => RpcError::new(ErrorKind::Internal, other.to_string()),
     };
-    tcpproxy.call(&Close { ids }).await.map_err(refused)?;
-    match tcpproxy.call(&Open { routes: specs }).await {
+    let close = Close {
+        ids,
+        connections: None,
+        drain_timeout: None,
+    };
+    tcpproxy.call(&close).await.map_err(refused)?;
+    match tcpproxy.call(&Open::new(specs)).await {
         Ok(open) => {
             let listening = open.routes.into_iter();
             state.forward_open(
                 forward,
                 listening
-                    .map(|route| (route.listen, route.target))
+                    .filter_map(|route| Some((route.listen.ip()?, route.target)))
                     .collect(),
             );
             board.set(forward, Progress::listening());

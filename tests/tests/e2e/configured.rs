@@ -238,14 +238,15 @@ projects:
         pipe.write_all(b"SECRET='a b'\n").unwrap();
     });
     let config = world.configure(yaml);
-    let mut process = Process::start(crate::project::command(&world, "shop", &config));
+    let mut command = world.command("monday-supervisor");
+    command.args(["run", "shop", "--config"]).arg(config);
+    command.arg("--hosts-file").arg(world.hosts_file());
+    let mut process = Process::start(command);
     let (mut told, mut up) = (false, false);
     while !(told && up) {
-        let event = process.event_where("lines of both", |event| {
-            is_line(event, "secretive", "it is a b") || is_line(event, "other", "up")
-        });
-        told |= event["app"] == "secretive";
-        up |= event["app"] == "other";
+        let line = process.next_line();
+        told |= line.contains("it is a b");
+        up |= line.contains("other") && line.ends_with("up");
     }
     writer.join().unwrap();
     // The one that waits for its pipe does not keep the project from stopping.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use monday_tests::executable::{SIDECARS, SUPERVISOR};
+use monday_tests::executable::SUPERVISOR;
 use monday_tests::needs_programs;
 use monday_tests::process::{Finished, Process};
 use monday_tests::world::World;
@@ -10,6 +10,15 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::project::{await_line, kill_hard, named, start, status};
+
+/// All that are installed beside the supervisor.
+const EXECUTABLES: [&str; 5] = [
+    "monday-run",
+    "monday-watch",
+    "monday-fwd",
+    "monday-ipalias",
+    "monday-tcpproxy",
+];
 
 const YAML: &str = "\
 projects:
@@ -105,7 +114,7 @@ fn zsh_and_fish_take_their_scripts() {
 #[test]
 fn every_executable_has_manual_pages() {
     let world = World::new();
-    for executable in SIDECARS.into_iter().chain([SUPERVISOR]) {
+    for executable in EXECUTABLES.into_iter().chain([SUPERVISOR]) {
         let pages = world.run(executable, ["--man-pages"]).expect_code(0).stdout;
         assert_eq!(pages.lines().next(), Some(executable), "{pages}");
         for name in pages.lines() {
@@ -143,7 +152,7 @@ fn version_tells_what_is_installed() {
         (&SUPERVISOR.into(), &own.into())
     );
     assert!(version["protocol"].is_u64());
-    for executable in SIDECARS {
+    for executable in EXECUTABLES {
         let installed = named(&version["executables"], executable);
         assert_eq!(installed["version"], own, "{version}");
     }

@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::find::{self, Found};
 use super::{ReachArgs, TargetArgs, ask, ask_to_start, shown, talk};
+use crate::commands::completions;
 
 /// What `stop` takes.
 #[derive(Clone, Debug, Args)]
@@ -42,7 +43,7 @@ pub struct SignalArgs {
 #[derive(Clone, Debug, Args)]
 pub struct DownArgs {
     /// The project; may be left out while only one runs
-    #[arg(value_name = "PROJECT")]
+    #[arg(value_name = "PROJECT", add = completions::projects())]
     pub project: Option<String>,
 
     /// How to reach it.

@@ -19,7 +19,7 @@ use monday_shared::rpc::client::ClientError;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{OutputArgs, answer_json, failed};
+use super::{OutputArgs, answer_json, completions, failed};
 use find::{FindError, Found};
 
 /// Which project, and what of it.
@@ -28,7 +28,7 @@ pub struct TargetArgs {
     /// The project, and apps or forwards of it
     ///
     /// The first word is the project if one of that name runs. It may be left out while only one project runs.
-    #[arg(value_name = "PROJECT|NAME")]
+    #[arg(value_name = "PROJECT|NAME", add = completions::things())]
     pub words: Vec<String>,
 
     /// How to reach it.
