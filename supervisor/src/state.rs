@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use monday_shared::protocol::run;
 use monday_shared::protocol::supervisor::{
     AppStatus, Event, ForwardRoute, ForwardStatus, Level, ProjectStatus, SidecarStatus, Stage,
+    TunnelStatus,
 };
 use monday_shared::rpc::history::Limits;
 use monday_shared::rpc::hub::Hub;
@@ -33,6 +34,7 @@ enum Change {
     AppRestarted(String),
     ForwardOpen(String, Vec<ForwardRoute>),
     ForwardFailed(String, String),
+    Tunnel(String, TunnelStatus),
     Sidecar(SidecarStatus),
     Notice(Level, Option<String>, String),
     Ready,
@@ -133,6 +135,11 @@ impl State {
         self.change(Change::ForwardFailed(forward.to_owned(), why));
     }
 
+    /// A tunnel of a forward came or went.
+    pub fn tunnel(&self, forward: &str, tunnel: TunnelStatus) {
+        self.change(Change::Tunnel(forward.to_owned(), tunnel));
+    }
+
     /// A sidecar came or went.
     pub fn sidecar(&self, status: SidecarStatus) {
         self.change(Change::Sidecar(status));
@@ -227,6 +234,22 @@ impl Keeper {
                 let forward = self.forward(&name)?;
                 forward.error = Some(why);
                 Some(Event::Forward(forward.clone()))
+            }
+            Change::Tunnel(name, tunnel) => {
+                let forward = self.forward(&name)?;
+                let known = forward
+                    .tunnels
+                    .iter_mut()
+                    .find(|known| known.id == tunnel.id);
+                match known {
+                    Some(known) if *known == tunnel => return None,
+                    Some(known) => *known = tunnel.clone(),
+                    None => forward.tunnels.push(tunnel.clone()),
+                }
+                Some(Event::Tunnel {
+                    forward: name,
+                    tunnel,
+                })
             }
             Change::Sidecar(status) => {
                 let known = self

@@ -51,6 +51,11 @@ impl Connection {
         self.stats.down.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
+    /// How many bytes have gone in both directions.
+    pub(crate) fn moved(&self) -> u64 {
+        self.up.load(Ordering::Relaxed) + self.down.load(Ordering::Relaxed)
+    }
+
     /// How many bytes have gone to the client.
     pub(crate) fn down(&self) -> u64 {
         self.down.load(Ordering::Relaxed)

@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::BytesMut;
+use monday_shared::dial::Stream;
 use monday_shared::half_closed::{self, Watch};
 use socket2::SockRef;
 use tokio::io::Interest;
@@ -29,6 +30,15 @@ impl From<TcpStream> for Local {
     }
 }
 
+impl From<Stream> for Local {
+    fn from(stream: Stream) -> Self {
+        match stream {
+            Stream::Tcp(stream) => Self::Tcp(stream),
+            Stream::Unix(stream) => Self::Unix(stream),
+        }
+    }
+}
+
 impl From<UnixStream> for Local {
     fn from(stream: UnixStream) -> Self {
         Self::Unix(stream)
@@ -47,10 +57,18 @@ impl Local {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 done => return done,
             }
-            match self {
-                Self::Tcp(stream) => stream.readable().await?,
-                Self::Unix(stream) => stream.readable().await?,
-            }
+            self.readable().await?;
+        }
+    }
+
+    /// Waits until a read may have something.
+    ///
+    /// # Errors
+    /// What the runtime says.
+    pub(crate) async fn readable(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.readable().await,
+            Self::Unix(stream) => stream.readable().await,
         }
     }
 
@@ -111,7 +129,7 @@ impl Local {
     ///
     /// `moved` says whether there were bytes for it since it was asked last; `quiet`, if given, is how long a peer of
     /// which nothing can be known may be without one.
-    pub(crate) async fn gone(&self, moved: impl Fn() -> bool, quiet: Option<Duration>) {
+    pub(crate) async fn gone(&self, mut moved: impl FnMut() -> bool, quiet: Option<Duration>) {
         match self {
             Self::Tcp(stream) => {
                 let mut watch = Watch::of(stream);

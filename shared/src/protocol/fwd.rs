@@ -218,6 +218,15 @@ impl ForwardSpec {
         }
     }
 
+    /// Where it listens on this machine, to be changed; nothing for the remote types.
+    pub fn local_listen_mut(&mut self) -> Option<&mut String> {
+        match self {
+            Self::Ssh(spec) => Some(&mut spec.listen),
+            Self::Kubernetes(spec) => Some(&mut spec.listen),
+            Self::SshRemote(_) => None,
+        }
+    }
+
     /// Where it leads, as it was asked for.
     #[must_use]
     pub fn target(&self) -> String {
@@ -442,6 +451,17 @@ impl HubEvent for Event {
             Self::Connection { error: None, .. } => Some(CONNECTION_BYTES),
             _ => None,
         }
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connecting => "connecting",
+            Self::Up => "up",
+            Self::Lost => "lost",
+            Self::Failed => "failed",
+        })
     }
 }
 

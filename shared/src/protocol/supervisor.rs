@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
 
 use super::common::Done;
+use super::fwd::Phase;
 use super::run::{Output, State};
 use crate::duration::Span;
 use crate::rpc::history::Part;
@@ -121,6 +122,9 @@ pub struct ForwardStatus {
     pub hostname: Option<String>,
     /// Where it listens and where that leads.
     pub routes: Vec<ForwardRoute>,
+    /// What it leads through, port by port; nothing for a `proxy`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tunnels: Vec<TunnelStatus>,
     /// Why it does not work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -154,6 +158,21 @@ pub struct Traffic {
     /// The last thing that went wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
+}
+
+/// The tunnel of one port of a forward.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TunnelStatus {
+    /// What it is known by: `forward:L`.
+    pub id: String,
+    /// How far it is.
+    pub phase: Phase,
+    /// Through which host or pod it leads, or did last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<String>,
+    /// Why it is not up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
 }
 
 /// A sidecar of this project.
@@ -308,6 +327,14 @@ pub enum Event {
     App(AppStatus),
     /// A forward's state changed.
     Forward(ForwardStatus),
+    /// A tunnel of a forward came or went.
+    Tunnel {
+        /// Of which forward.
+        forward: String,
+        /// The tunnel as it is now.
+        #[serde(flatten)]
+        tunnel: TunnelStatus,
+    },
     /// A sidecar came, died or came back.
     Sidecar(SidecarStatus),
     /// An app wrote something.

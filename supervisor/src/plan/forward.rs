@@ -35,7 +35,10 @@ impl Forward {
     /// Whether this version can make it true.
     #[must_use]
     pub const fn is_supported(&self) -> bool {
-        matches!(self.kind, ForwardKind::Proxy { .. })
+        matches!(
+            self.kind,
+            ForwardKind::Proxy { .. } | ForwardKind::Ssh(_) | ForwardKind::SshRemote(_)
+        )
     }
 
     /// What the user should read about it.

@@ -10,6 +10,7 @@ pub mod forward;
 pub mod hostname;
 pub mod route;
 mod status;
+pub mod tunnel;
 
 use crate::config::project::{Project, Settings};
 
@@ -17,6 +18,7 @@ pub use app::{App, Step};
 pub use forward::Forward;
 pub use hostname::Hostname;
 pub use route::{Listen, Route, Target};
+pub use tunnel::Tunnel;
 
 /// What has to be true while a project runs.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +33,8 @@ pub struct Plan {
     pub hostnames: Vec<Hostname>,
     /// What listens for the forwards; no id twice.
     pub routes: Vec<Route>,
+    /// What the forwards lead through; no id twice.
+    pub tunnels: Vec<Tunnel>,
     /// The forwards, in the order of the files: those that work and those that do not yet.
     pub forwards: Vec<Forward>,
     /// The apps, in the order of the files, without those that are disabled.
@@ -52,7 +56,7 @@ impl Plan {
     /// Whether nothing of the project can run.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.routes.is_empty() && self.apps.is_empty()
+        self.routes.is_empty() && self.tunnels.is_empty() && self.apps.is_empty()
     }
 
     /// Every name that stands before a line of output: the apps' and their steps'.
@@ -74,6 +78,13 @@ impl Plan {
             .iter()
             .filter(move |route| route.forward == forward)
     }
+
+    /// The tunnels of a forward, in the order of its ports.
+    pub fn tunnels_of<'a>(&'a self, forward: &'a str) -> impl Iterator<Item = &'a Tunnel> {
+        self.tunnels
+            .iter()
+            .filter(move |tunnel| tunnel.forward == forward)
+    }
 }
 
 /// Decides what has to be true while this project runs.
@@ -92,6 +103,7 @@ pub fn plan(project: &Project) -> Plan {
         env: environment::of_all_apps(&project.settings),
         hostnames: hostname::all(&apps, &forwards),
         routes: forwards.iter().flat_map(route::of).collect(),
+        tunnels: forwards.iter().flat_map(tunnel::of).collect(),
         notices: forwards.iter().filter_map(Forward::notice).collect(),
         forwards,
         apps,

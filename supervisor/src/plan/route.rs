@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use monday_shared::duration::Span as Time;
 
-use super::Forward;
+use super::{Forward, tunnel};
 use crate::config::project::{ForwardKind, RemotePort};
 
 /// A listener and where it leads: a route of `monday-tcpproxy`.
@@ -48,13 +48,18 @@ impl Listen {
 pub enum Target {
     /// `host:port`, resolved at each connection.
     Address(String),
+    /// Into the tunnel of the route's own id; `shown` is where that leads.
+    Tunnel {
+        /// For people.
+        shown: String,
+    },
 }
 
 /// The routes of a forward; none for one that does not listen here or is not supported.
 pub(super) fn of(forward: &Forward) -> Vec<Route> {
-    let ForwardKind::Proxy { target } = &forward.kind else {
+    if !forward.is_supported() || !forward.kind.listens_here() {
         return Vec::new();
-    };
+    }
     forward
         .ports
         .iter()
@@ -65,8 +70,28 @@ pub(super) fn of(forward: &Forward) -> Vec<Route> {
                 hostname: forward.hostname.clone(),
                 port: pair.listen,
             },
-            target: Target::Address(host_and_port(target, &pair.target)),
-            connect_wait: forward.options.connect_wait,
+            target: match &forward.kind {
+                ForwardKind::Proxy { target } => {
+                    Target::Address(host_and_port(target, &pair.target))
+                }
+                ForwardKind::Ssh(ssh) | ForwardKind::SshRemote(ssh) => Target::Tunnel {
+                    shown: format!(
+                        "{} via {}",
+                        host_and_port(&ssh.forward_hostname, &pair.target),
+                        ssh.remote
+                    ),
+                },
+                ForwardKind::Kubernetes(_) | ForwardKind::KubernetesRemote { .. } => {
+                    Target::Tunnel {
+                        shown: format!("port {} of a pod", pair.target),
+                    }
+                }
+            },
+            connect_wait: match &forward.kind {
+                ForwardKind::Proxy { .. } => forward.options.connect_wait,
+                // Held here only while monday-fwd itself is away; it holds connections while its tunnel is.
+                _ => Some(tunnel::wait(&forward.options)),
+            },
         })
         .collect()
 }
@@ -78,7 +103,7 @@ pub fn id(forward: &str, listen: u16) -> String {
 }
 
 /// `host:port`, an IPv6 address in brackets.
-fn host_and_port(host: &str, port: &RemotePort) -> String {
+pub(super) fn host_and_port(host: &str, port: &RemotePort) -> String {
     if host.contains(':') && !host.starts_with('[') {
         format!("[{host}]:{port}")
     } else {

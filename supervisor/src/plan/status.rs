@@ -29,6 +29,7 @@ impl Plan {
                     kind: forward.kind.name().to_owned(),
                     hostname: forward.hostname.clone(),
                     routes: Vec::new(),
+                    tunnels: Vec::new(),
                     error: None,
                 })
                 .collect(),

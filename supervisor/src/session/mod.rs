@@ -14,7 +14,7 @@ use monday_shared::protocol::common::Bulk;
 use monday_shared::protocol::error::RpcError;
 use monday_shared::protocol::run::Phase;
 use monday_shared::protocol::supervisor::Level;
-use monday_shared::protocol::{ipalias, tcpproxy, watch};
+use monday_shared::protocol::{fwd, ipalias, tcpproxy, watch};
 use tokio::task::JoinSet;
 
 use crate::config::Project;
@@ -32,6 +32,7 @@ use crate::wiring::pipeline::{AppHandle, Apps, Parts, Surroundings};
 use crate::wiring::progress::{Board, stop_order};
 use crate::wiring::routes::{self, Tcpproxy};
 use crate::wiring::step::Steps;
+use crate::wiring::tunnels::{self, Fwd};
 use starter::Starter;
 
 /// After this long, a stop says what it is waiting for.
@@ -44,6 +45,7 @@ pub struct Session {
     state: State,
     nursery: Nursery,
     ipalias: Option<Ipalias>,
+    fwd: Option<Fwd>,
     tcpproxy: Option<Tcpproxy>,
     watcher: Option<Watcher>,
     apps: Arc<Apps>,
@@ -86,6 +88,19 @@ impl Session {
             Some(sidecar)
         };
         let board = Arc::new(Board::new(&plan));
+        let fwd = if plan.tunnels.is_empty() {
+            None
+        } else {
+            let launch = starter.launch(fwd::NAME, None)?;
+            let (sidecar, news) = starter.keep(launch, Bulk::Skip);
+            tokio::spawn(tunnels::watch(
+                news,
+                plan.clone(),
+                state.clone(),
+                Arc::clone(&board),
+            ));
+            Some(sidecar)
+        };
         let steps = Steps {
             nursery: nursery.clone(),
             state: state.clone(),
@@ -121,6 +136,7 @@ impl Session {
             state,
             nursery,
             ipalias,
+            fwd,
             tcpproxy,
             watcher,
             apps,
@@ -231,6 +247,9 @@ impl Session {
                 }
             }
         }
+        if let Some(fwd) = &self.fwd {
+            tunnels::open(fwd, &self.plan, &self.state, &mut addresses, &self.board).await;
+        }
         if let Some(tcpproxy) = &self.tcpproxy {
             routes::open(
                 tcpproxy,
@@ -328,6 +347,9 @@ impl Session {
         }
         if let Some(tcpproxy) = &self.tcpproxy {
             tcpproxy.end().await;
+        }
+        if let Some(fwd) = &self.fwd {
+            fwd.end().await;
         }
         if let Some(ipalias) = &self.ipalias {
             // Its names go with it.

@@ -7,8 +7,11 @@ use std::io::Write as _;
 use anstyle::{AnsiColor, Style};
 use monday_shared::life::report::Format;
 use monday_shared::name_colour;
+use monday_shared::protocol::fwd::Phase as TunnelPhase;
 use monday_shared::protocol::run::{Exit, Phase};
-use monday_shared::protocol::supervisor::{AppStatus, Event, ForwardStatus, Level, ProjectStatus};
+use monday_shared::protocol::supervisor::{
+    AppStatus, Event, ForwardStatus, Level, ProjectStatus, TunnelStatus,
+};
 
 /// The name before the supervisor's own lines.
 const OWN: &str = "monday";
@@ -106,6 +109,21 @@ impl Lines {
         }
     }
 
+    fn tunnel(&self, forward: &str, tunnel: &TunnelStatus, lines: &mut Vec<u8>) {
+        match (tunnel.phase, &tunnel.why) {
+            (TunnelPhase::Failed, why) => {
+                let why = why.as_deref().unwrap_or("its tunnel failed");
+                self.notice(Level::Error, Some(forward), why, lines);
+            }
+            (_, Some(why)) => self.notice(Level::Warning, Some(forward), why, lines),
+            (phase, None) => {
+                let via = tunnel.via.as_deref();
+                let via = via.map(|via| format!(" via {via}")).unwrap_or_default();
+                self.own(&format!("{}: {phase}{via}", tunnel.id), lines);
+            }
+        }
+    }
+
     /// What runs, and where it can be reached.
     fn summary(&self, project: &ProjectStatus, lines: &mut Vec<u8>) {
         self.own(&format!("{} is up", project.project), lines);
@@ -151,6 +169,7 @@ impl Format<Event> for Lines {
             Event::Ready(project) => self.summary(project, lines),
             Event::App(app) => self.app(app, lines),
             Event::Forward(forward) => self.forward(forward, lines),
+            Event::Tunnel { forward, tunnel } => self.tunnel(forward, tunnel, lines),
             Event::Sidecar(_) => {}
             Event::Output { app, output } => {
                 let style = name_colour::style_of(app);

@@ -10,40 +10,57 @@ use crate::plan::{Plan, Route, Target};
 /// The addresses of a project.
 #[derive(Clone, Debug, Default)]
 pub struct Addresses {
-    of_names: HashMap<String, IpAddr>,
-    of_routes: HashMap<String, SocketAddr>,
+    names: HashMap<String, IpAddr>,
+    routes: HashMap<String, SocketAddr>,
+    tunnels: HashMap<String, SocketAddr>,
 }
 
 impl Addresses {
     /// A host name got an address.
     pub fn name(&mut self, name: &str, ip: IpAddr) {
-        self.of_names.insert(name.to_owned(), ip);
+        self.names.insert(name.to_owned(), ip);
     }
 
     /// A route listens.
     pub fn route(&mut self, id: &str, listen: SocketAddr) {
-        self.of_routes.insert(id.to_owned(), listen);
+        self.routes.insert(id.to_owned(), listen);
+    }
+
+    /// A tunnel listens.
+    pub fn tunnel(&mut self, id: &str, listen: SocketAddr) {
+        self.tunnels.insert(id.to_owned(), listen);
+    }
+
+    /// Where a tunnel listens.
+    #[must_use]
+    pub fn of_tunnel(&self, id: &str) -> Option<SocketAddr> {
+        self.tunnels.get(id).copied()
     }
 
     /// The address of a host name.
     #[must_use]
     pub fn of_name(&self, name: &str) -> Option<IpAddr> {
-        self.of_names.get(name).copied()
+        self.names.get(name).copied()
     }
 
     /// Where a route leads. A host name of the project itself is given as its address: so the route works where the
-    /// hosts file cannot be written.
+    /// hosts file cannot be written. Nothing: its tunnel is not there.
     #[must_use]
-    pub fn target(&self, route: &Route) -> String {
-        let Target::Address(target) = &route.target;
+    pub fn target(&self, route: &Route) -> Option<String> {
+        let target = match &route.target {
+            Target::Address(target) => target,
+            Target::Tunnel { .. } => {
+                return self.tunnels.get(&route.id).map(ToString::to_string);
+            }
+        };
         let known = target
             .rsplit_once(':')
             .and_then(|(host, port)| Some((self.of_name(&host.to_ascii_lowercase())?, port)));
-        match known {
+        Some(match known {
             Some((ip @ IpAddr::V6(_), port)) => format!("[{ip}]:{port}"),
             Some((ip, port)) => format!("{ip}:{port}"),
             None => target.clone(),
-        }
+        })
     }
 
     /// What every app of the project finds in its environment about every named thing of the project.
@@ -57,7 +74,7 @@ impl Addresses {
             let listeners: Vec<_> = plan
                 .routes_of(&forward.name)
                 .filter_map(|route| {
-                    let address = self.of_routes.get(&route.id)?;
+                    let address = self.routes.get(&route.id)?;
                     Some((route.listen.port.to_string(), *address))
                 })
                 .collect();
@@ -89,7 +106,7 @@ mod tests {
     fn a_name_of_the_project_leads_to_its_address_and_any_other_is_left_to_the_resolver() {
         let mut addresses = Addresses::default();
         addresses.name("back.demo.test", IpAddr::from([127, 77, 0, 9]));
-        let target = |text| addresses.target(&route(text));
+        let target = |text| addresses.target(&route(text)).unwrap();
         assert_eq!(target("back.demo.test:9090"), "127.77.0.9:9090");
         assert_eq!(target("Back.Demo.Test:9090"), "127.77.0.9:9090");
         assert_eq!(target("db.example.com:5432"), "db.example.com:5432");

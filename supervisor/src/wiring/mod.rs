@@ -1,7 +1,7 @@
 //! Makes the plan true: tells the sidecars what to do, and the state what became of it.
 //!
-//! Names come first, since everything else needs addresses ([`names`]); then the listeners of the forwards
-//! ([`routes`]); then the apps, each with a [`pipeline`] and a guardian ([`app`]) of its own, as soon as what they depend
+//! Names come first, since everything else needs addresses ([`names`]); then the tunnels and the listeners
+//! of the forwards ([`tunnels`], [`routes`]); then the apps, each with a [`pipeline`] and a guardian ([`app`]) of its own, as soon as what they depend
 //! on is there ([`progress`]).
 
 pub mod addresses;
@@ -15,3 +15,4 @@ pub mod progress;
 pub mod routes;
 pub mod run_spec;
 pub mod step;
+pub mod tunnels;

@@ -32,6 +32,15 @@ impl Progress {
         }
     }
 
+    /// A forward that listens, and whose tunnels are not there yet.
+    #[must_use]
+    pub fn started() -> Self {
+        Self {
+            started: true,
+            ..Self::default()
+        }
+    }
+
     /// Something that failed.
     #[must_use]
     pub fn failed(why: impl Into<String>) -> Self {

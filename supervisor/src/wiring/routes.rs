@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::addresses::Addresses;
 use super::progress::{Board, Progress};
-use crate::plan::{Forward, Plan, Route};
+use crate::plan::{Forward, Plan, Route, Target};
 use crate::sidecar::keeper::{News, Sidecar};
 use crate::state::State;
 
@@ -33,7 +33,12 @@ pub async fn open(
         match open_forward(tcpproxy, forward, &routes, addresses).await {
             Ok((specs, listening)) => {
                 state.forward_open(&forward.name, listening);
-                board.set(&forward.name, Progress::listening());
+                // One with tunnels is ready when they are up.
+                if plan.tunnels_of(&forward.name).next().is_none() {
+                    board.set(&forward.name, Progress::listening());
+                } else {
+                    board.set(&forward.name, Progress::started());
+                }
                 opened.extend(specs);
                 // From the first one on, so that a death in between loses nothing.
                 tcpproxy.wish(Some(Open::new(opened.clone())));
@@ -116,19 +121,26 @@ async fn open_forward(
         .iter()
         .map(|route| spec(route, addresses))
         .collect::<Option<_>>()
-        .ok_or_else(|| {
-            let name = forward.hostname.as_deref().unwrap_or_default();
-            format!("its host name `{name}` has no address")
+        .ok_or_else(|| match &forward.hostname {
+            Some(name) if addresses.of_name(name).is_none() => {
+                format!("its host name `{name}` has no address")
+            }
+            _ => "its tunnel could not be opened".to_owned(),
         })?;
     let call = Open::new(specs.clone());
     let open = tcpproxy.call(&call).await.map_err(|e| e.to_string())?;
     let listening = open
         .routes
         .iter()
-        .filter_map(|route| {
-            let listen = route.listen.ip()?;
-            addresses.route(&route.id, listen);
-            Some((listen, route.target.clone()))
+        .zip(routes)
+        .filter_map(|(open, route)| {
+            let listen = open.listen.ip()?;
+            addresses.route(&open.id, listen);
+            let target = match &route.target {
+                Target::Address(_) => open.target.clone(),
+                Target::Tunnel { shown } => shown.clone(),
+            };
+            Some((listen, target))
         })
         .collect();
     Ok((specs, listening))
@@ -136,7 +148,7 @@ async fn open_forward(
 
 fn spec(route: &Route, addresses: &Addresses) -> Option<RouteSpec> {
     let listen = route.listen.address(|name| addresses.of_name(name))?;
-    let mut spec = RouteSpec::new(&route.id, listen.to_string(), addresses.target(route));
+    let mut spec = RouteSpec::new(&route.id, listen.to_string(), addresses.target(route)?);
     if let Some(wait) = route.connect_wait {
         spec.connect_wait = wait;
     }

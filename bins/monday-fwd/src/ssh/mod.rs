@@ -1,67 +1,37 @@
-//! Forwards over SSH.
+//! Forwards over SSH: `ssh` ([`local`]) and `ssh-remote` ([`remote`]).
+//!
+//! ```text
+//! arguments, ssh_config ─> config ─> transport ─> host_key, login ─> link
+//! keeper: makes links, again when they are lost (course), more when clients stall
+//! local, remote ─> relay ─> channel of a link
+//! ```
+//!
+//! - **Nothing is ever asked for.** Keys come from agents and files ([`identity`], [`login`]); a host that is not known
+//!   becomes known, and one whose key has changed is refused ([`host_key`], [`known_hosts`]).
+//! - **Every forward has a connection of its own**, at least one: one client that does not read stops all channels of a
+//!   connection ([`relay`]).
+//! - **What a person has to mend is said once; everything else is tried again** ([`error`], [`course`]).
 
+mod algorithms;
+mod args;
 mod cli;
+mod client;
+mod config;
+mod connect;
+mod course;
+mod destination;
+mod error;
+mod host_key;
+mod identity;
+mod keeper;
+mod known_hosts;
+mod local;
+mod login;
+mod relay;
+mod remote;
 mod rule;
+mod transport;
 
 pub(crate) use cli::{SshArgs, SshRemoteArgs};
-use monday_shared::protocol::fwd::{SshRemoteSpec, SshSpec};
-use std::time::Duration;
-
-use self::rule::split_host_and_port;
-use crate::listener::Bound;
-use crate::place::Place;
-use crate::scope::Scope;
-
-/// A local forward that makes sense.
-#[derive(Clone, Debug)]
-pub(crate) struct SshWish {
-    place: Place,
-    spec: SshSpec,
-}
-
-/// A remote forward that makes sense.
-#[derive(Clone, Debug)]
-pub(crate) struct SshRemoteWish {
-    spec: SshRemoteSpec,
-}
-
-impl SshWish {
-    pub(crate) fn read(spec: &SshSpec) -> Result<Self, String> {
-        Ok(Self {
-            place: spec
-                .listen
-                .parse()
-                .map_err(|error: monday_shared::address::AddressError| error.to_string())?,
-            spec: spec.clone(),
-        })
-    }
-
-    pub(crate) fn place(&self) -> &Place {
-        &self.place
-    }
-
-    pub(crate) fn start(self, scope: &Scope, _bound: Bound) {
-        scope.lost(
-            format!("cannot reach {} yet", self.spec.remote),
-            Duration::from_secs(60),
-        );
-    }
-}
-
-impl SshRemoteWish {
-    pub(crate) fn read(spec: &SshRemoteSpec) -> Result<Self, String> {
-        split_host_and_port(&spec.target)?;
-        Ok(Self { spec: spec.clone() })
-    }
-
-    pub(crate) fn listen(&self) -> String {
-        self.spec.listen.clone()
-    }
-
-    pub(crate) fn start(self, scope: &Scope) {
-        scope.lost(
-            format!("cannot reach {} yet", self.spec.remote),
-            Duration::from_secs(60),
-        );
-    }
-}
+pub(crate) use local::SshWish;
+pub(crate) use remote::SshRemoteWish;

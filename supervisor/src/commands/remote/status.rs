@@ -241,6 +241,7 @@ mod tests {
                 name: "db".to_owned(),
                 kind: "proxy".to_owned(),
                 hostname: Some("db.test".to_owned()),
+                tunnels: vec![],
                 routes: vec![ForwardRoute {
                     listen: ([127, 0, 0, 9], 5432).into(),
                     target: "db.example.com:5432".to_owned(),

@@ -35,7 +35,9 @@ fn a_proxy_forward_is_a_route_per_port_on_one_name() {
         .iter()
         .map(|route| {
             let Listen { hostname, port } = &route.listen;
-            let Target::Address(target) = &route.target;
+            let Target::Address(target) = &route.target else {
+                panic!("a tunnel where none was expected");
+            };
             (
                 route.id.as_str(),
                 hostname.as_deref(),
