@@ -18,6 +18,7 @@
 pub mod accept;
 pub mod address;
 pub mod address_env;
+pub mod amount;
 pub mod backoff;
 pub mod dial;
 pub mod duration;

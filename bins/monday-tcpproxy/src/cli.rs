@@ -9,6 +9,7 @@ use clap::{CommandFactory, Parser};
 use monday_shared::address_env::variable_name;
 use monday_shared::duration::Span;
 use monday_shared::life::LifeArgs;
+use monday_shared::protocol::fault::FaultSpec;
 use monday_shared::protocol::tcpproxy::RouteSpec;
 
 use crate::ctl::Ctl;
@@ -32,6 +33,10 @@ Examples:
       MONDAY_PORT_DB, and exits with its status; routes without a name are ROUTE1, ROUTE2, ...
   monday-tcpproxy db@127.0.0.1:5432,unix:/tmp/.s.PGSQL.5432=unix:/run/postgresql/.s.PGSQL.5432
       relays a port and a socket to a socket
+  monday-tcpproxy db@5433=5432 --fault db:latency=100ms,jitter=20ms,direction=down
+      a slow database; effects: latency (jitter), rate, slice (slice_delay), cut_bytes, cut_after
+      (ending), stall, blackhole, reset, refuse, unanswered, accept_delay, swallow_half_close,
+      corrupt; for whom: direction, probability, connections=new, expires
   monday-tcpproxy --output json 0=3000
       says as its first line which port it took: {\"event\":\"ready\",\"routes\":[{\"listen\":...}]}
   monday-tcpproxy --control /tmp/proxy.sock
@@ -72,6 +77,30 @@ pub struct Cli {
     /// Have ports below 1024, where we may not bind them, bound by the monday-ipalias with this control socket
     #[arg(long, value_name = "SOCKET")]
     ports_from: Option<PathBuf>,
+
+    /// A fault of a route from the beginning: ROUTE:KEY=VALUE,...
+    #[arg(long = "fault", value_name = "FAULT", value_parser = read_fault)]
+    faults: Vec<FaultArg>,
+
+    /// Makes chance repeat itself; the ready line tells the seed of a run
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
+
+    /// Close a connection on which nothing happened for so long
+    #[arg(long, value_name = "TIME")]
+    idle_timeout: Option<Span>,
+
+    /// How long a half-closed connection may be silent where nobody knows whether its peer is there
+    #[arg(long, value_name = "TIME")]
+    half_close_linger: Option<Span>,
+
+    /// Tell targets who the client is (PROXY protocol, version 2)
+    #[arg(long)]
+    proxy_protocol: bool,
+
+    /// Tell of every connection as it comes and goes
+    #[arg(long)]
+    log_connections: bool,
 
     /// How bytes are moved
     #[arg(long, value_name = "PATH", default_value = "auto", hide = true)]
@@ -127,6 +156,24 @@ struct RouteArg {
     target: String,
 }
 
+/// A fault of the command line, and whose it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct FaultArg {
+    route: String,
+    fault: FaultSpec,
+}
+
+/// Reads `ROUTE:KEY=VALUE,...`.
+fn read_fault(text: &str) -> Result<FaultArg, String> {
+    let (route, fault) = text
+        .split_once(':')
+        .ok_or("write ROUTE:KEY=VALUE,..., for example db:latency=100ms,jitter=20ms")?;
+    Ok(FaultArg {
+        route: route.to_owned(),
+        fault: fault.parse()?,
+    })
+}
+
 /// Reads `[NAME@]LISTEN=TARGET`.
 fn read_route(text: &str) -> Result<RouteArg, String> {
     let (left, target) = text
@@ -155,7 +202,8 @@ fn read_route(text: &str) -> Result<RouteArg, String> {
 impl Cli {
     fn try_read(words: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         let cli = Self::try_parse_from(words)?;
-        match name_clash(&cli.routes()) {
+        let problem = name_clash(&cli.routes()).or_else(|| cli.stray_fault());
+        match problem {
             None => Ok(cli),
             Some(problem) => {
                 Err(<Self as CommandFactory>::command().error(ErrorKind::ArgumentConflict, problem))
@@ -175,6 +223,27 @@ impl Cli {
         self.copy_path
     }
 
+    /// A fault of a route that there is not.
+    fn stray_fault(&self) -> Option<String> {
+        let routes = self.routes();
+        let stray = self
+            .faults
+            .iter()
+            .find(|fault| routes.iter().all(|route| route.id != fault.route))?;
+        let names: Vec<&str> = routes.iter().map(|route| route.id.as_str()).collect();
+        Some(format!(
+            "there is no route `{}` to have a fault; the routes are {}",
+            stray.route,
+            names.join(", ")
+        ))
+    }
+
+    /// What chance shall be derived from.
+    #[must_use]
+    pub fn seed(&self) -> Option<u64> {
+        self.seed
+    }
+
     /// The routes; those without a name are ROUTE1, ROUTE2, and so on.
     #[must_use]
     pub fn routes(&self) -> Vec<RouteSpec> {
@@ -190,6 +259,16 @@ impl Cli {
                     connect_timeout: self.connect_timeout,
                     connect_wait: self.connect_wait,
                     ports_from: self.ports_from.clone(),
+                    idle_timeout: self.idle_timeout,
+                    half_close_linger: self.half_close_linger,
+                    proxy_protocol: self.proxy_protocol,
+                    log_connections: self.log_connections,
+                    faults: self
+                        .faults
+                        .iter()
+                        .filter(|fault| fault.route == id)
+                        .map(|fault| fault.fault.clone())
+                        .collect(),
                     ..RouteSpec::new(id, &route.listen, &route.target)
                 }
             })
@@ -272,6 +351,9 @@ mod tests {
             ("x route1@0=1 0=2", "would both be MONDAY_ADDR_ROUTE1"),
             ("x 0=1 --connect-wait 5", "write a number with a unit"),
             ("x 0=1 --frobnicate", "--frobnicate"),
+            ("x db@0=1 --fault dc:stall", "no route `dc`"),
+            ("x db@0=1 --fault stall", "ROUTE:KEY=VALUE"),
+            ("x db@0=1 --fault db:late=1s", "late"),
         ] {
             let error = read(line).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{line}");

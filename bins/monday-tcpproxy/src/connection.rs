@@ -1,16 +1,20 @@
 //! One client, from being accepted to its end: dial the target, then relay.
 
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use monday_shared::duration::Span;
 use monday_shared::protocol::tcpproxy::Event;
 use monday_shared::rpc::hub::Hub;
 
+use crate::faults::{Subject, accept_delay};
 use crate::orders::to_be_cut;
 use crate::pipe_pool::PipePool;
-use crate::relay::relay;
+use crate::proxy_header;
+use crate::relay::{Terms, relay};
 use crate::route::Shared;
 use crate::socket::{Peer, Socket};
 use monday_shared::address::Target;
@@ -26,6 +30,12 @@ pub(crate) struct Context {
     pub(crate) shared: Shared,
     /// Which of the route's replacements this is.
     pub(crate) generation: u64,
+    /// What chance is derived from.
+    pub(crate) seed: u64,
+    pub(crate) idle_timeout: Option<Duration>,
+    pub(crate) half_close_linger: Option<Duration>,
+    pub(crate) proxy_protocol: bool,
+    pub(crate) log_connections: bool,
     pub(crate) pipes: Arc<PipePool>,
     pub(crate) hub: Hub<Event>,
 }
@@ -33,8 +43,21 @@ pub(crate) struct Context {
 /// Serves one client until its end.
 pub(crate) async fn serve(client: Socket, peer: Peer, context: Arc<Context>) {
     let _tracked = context.shared.connections.token();
-    let _active = context.shared.stats.begin();
-    let Some(target) = reach_target(&client, &context).await else {
+    let active = context.shared.stats.begin();
+    let subject = Subject {
+        route: &context.id,
+        number: active.number,
+        since: Instant::now(),
+        seed: context.seed,
+    };
+    if context.log_connections {
+        context.hub.publish(Event::Connected {
+            id: context.id.clone(),
+            client: peer.to_string(),
+        });
+    }
+    let Some(target) = reach_target(&client, &context, subject).await else {
+        context.ended(peer, subject.since, [0, 0], "it was over before it began");
         client.reset();
         return;
     };
@@ -43,13 +66,35 @@ pub(crate) async fn serve(client: Socket, peer: Peer, context: Arc<Context>) {
         Err(error) => {
             // As the target would have done: refused is a reset, not the clean end of an empty stream.
             client.reset();
-            context.failed(peer, error.to_string());
+            let error = error.to_string();
+            context.ended(peer, subject.since, [0, 0], &error);
+            context.failed(peer, error);
             return;
         }
     };
     let Shared { stats, orders, .. } = &context.shared;
-    let orders = (&**orders, context.generation);
-    let outcome = relay(client, target, &context.pipes, &stats.traffic, orders).await;
+    if context.proxy_protocol
+        && let Err(error) = Box::pin(introduce(&client, peer, &target)).await
+    {
+        client.reset();
+        context.failed(
+            peer,
+            format!("the target does not take the PROXY header: {error}"),
+        );
+        return;
+    }
+    let terms = Terms {
+        orders,
+        generation: context.generation,
+        subject,
+        idle_timeout: context.idle_timeout,
+        half_close_linger: context.half_close_linger,
+    };
+    let (outcome, written) = relay(client, target, &context.pipes, &stats.traffic, terms).await;
+    if outcome.is_reset() {
+        stats.reset.fetch_add(1, Ordering::Relaxed);
+    }
+    context.ended(peer, subject.since, written, &outcome);
     tracing::debug!(route = context.id, client = %peer, %outcome, "connection ended");
 }
 
@@ -57,8 +102,15 @@ pub(crate) async fn serve(client: Socket, peer: Peer, context: Arc<Context>) {
 ///
 /// The dial is in a box of its own, which is gone once it is done: it is several times as large as all that a
 /// connection needs from then on.
-async fn reach_target(client: &Socket, context: &Context) -> Option<Result<Stream, DialError>> {
-    let dial = Box::pin(dial(&context.target, context.patience));
+async fn reach_target(
+    client: &Socket,
+    context: &Context,
+    subject: Subject<'_>,
+) -> Option<Result<Stream, DialError>> {
+    let dial = Box::pin(async {
+        held_back(context, subject).await;
+        dial(&context.target, context.patience).await
+    });
     tokio::select! {
         dialled = dial => Some(dialled),
         () = to_be_cut(&context.shared.orders, context.generation) => None,
@@ -66,7 +118,60 @@ async fn reach_target(client: &Socket, context: &Context) -> Option<Result<Strea
     }
 }
 
+/// Waits for as long as a fault says that nothing happens to a new connection.
+async fn held_back(context: &Context, subject: Subject<'_>) {
+    loop {
+        let order = context.shared.orders.look_up(context.generation);
+        let delay = accept_delay(&order.faults, subject);
+        let left = delay.saturating_sub(subject.since.elapsed());
+        if left.is_zero() {
+            return;
+        }
+        let waiting = tokio::time::sleep(left);
+        order.news.run_until_cancelled(waiting).await;
+    }
+}
+
+/// Tells the target who the client is.
+async fn introduce(client: &Socket, peer: Peer, target: &Socket) -> io::Result<()> {
+    let addresses = match (peer, client) {
+        (Peer::Ip(peer), Socket::Tcp(client)) => client.local_addr().ok().map(|own| (peer, own)),
+        _ => None,
+    };
+    let header = proxy_header::header(addresses);
+    let mut written = 0;
+    while written < header.len() {
+        std::future::poll_fn(|cx| target.poll_writable(cx)).await?;
+        match target.try_write(&header[written..]) {
+            Ok(now) => written += now,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
 impl Context {
+    fn ended(
+        &self,
+        client: Peer,
+        since: Instant,
+        [up, down]: [u64; 2],
+        outcome: impl fmt::Display,
+    ) {
+        if self.log_connections {
+            let millis = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
+            self.hub.publish(Event::Disconnected {
+                id: self.id.clone(),
+                client: client.to_string(),
+                bytes_up: up,
+                bytes_down: down,
+                lasted: Span::from_millis(millis),
+                outcome: outcome.to_string(),
+            });
+        }
+    }
+
     /// Notes that the listener cannot accept for now.
     pub(crate) fn cannot_accept(&self, error: &io::Error) {
         let error = error.to_string();
@@ -113,11 +218,16 @@ mod tests {
             id: "r".to_owned(),
             target: Target::Address(address),
             patience: Patience {
-                connect_timeout: std::time::Duration::ZERO,
-                connect_wait: std::time::Duration::ZERO,
+                connect_timeout: Duration::ZERO,
+                connect_wait: Duration::ZERO,
             },
             shared: Shared::default(),
             generation: 0,
+            seed: 0,
+            idle_timeout: None,
+            half_close_linger: None,
+            proxy_protocol: false,
+            log_connections: false,
             pipes: Arc::new(PipePool::new(CopyPath::Auto)),
             hub: Hub::new(),
         });

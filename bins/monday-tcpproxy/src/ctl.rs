@@ -9,7 +9,9 @@ use monday_shared::life::exit;
 use monday_shared::protocol::common::{Hello, Shutdown};
 use monday_shared::protocol::error::{ErrorKind, RpcError};
 use monday_shared::protocol::method::Call;
-use monday_shared::protocol::tcpproxy::{Apply, Close, List, NAME, Open, Status, Wait};
+use monday_shared::protocol::tcpproxy::{
+    Apply, Clear, Close, Drain, Fault, List, NAME, Open, Reset, Status, Wait,
+};
 use monday_shared::rpc::client::{Client, ClientError};
 use monday_shared::rpc::service::params;
 use serde::Serialize;
@@ -17,12 +19,16 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 const EXAMPLES: &str = "\
-Methods: open, apply, close, list, wait, status, hello, shutdown
+Methods: open, apply, close, list, wait, fault, clear, reset, drain, status, hello, shutdown
 
 Examples:
   monday-tcpproxy ctl /tmp/proxy.sock open id=db listen=127.0.0.1:0 target=db.internal:5432
   monday-tcpproxy ctl /tmp/proxy.sock wait until=target timeout=10s
   monday-tcpproxy ctl /tmp/proxy.sock wait until=connections count:=2 ids:='[\"db\"]'
+  monday-tcpproxy ctl /tmp/proxy.sock fault id=db latency=100ms jitter=20ms direction=down
+  monday-tcpproxy ctl /tmp/proxy.sock fault id=db reset=true expires=5s
+  monday-tcpproxy ctl /tmp/proxy.sock clear
+  monday-tcpproxy ctl /tmp/proxy.sock drain timeout=10s
   monday-tcpproxy ctl /tmp/proxy.sock close ids:='[\"db\"]'
   monday-tcpproxy ctl /tmp/proxy.sock shutdown
 
@@ -90,6 +96,10 @@ impl Ctl {
             Close::METHOD => question.ask::<Close>().await,
             List::METHOD => question.ask::<List>().await,
             Wait::METHOD => question.ask::<Wait>().await,
+            Fault::METHOD => question.ask::<Fault>().await,
+            Clear::METHOD => question.ask::<Clear>().await,
+            Reset::METHOD => question.ask::<Reset>().await,
+            Drain::METHOD => question.ask::<Drain>().await,
             Status::METHOD => question.ask::<Status>().await,
             Hello::METHOD => question.ask::<Hello>().await,
             Shutdown::METHOD => question.ask::<Shutdown>().await,

@@ -10,6 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
+use monday_shared::protocol::fault::FaultEnding;
+
 use crate::pipe_pool::{CopyPath, Lent, PipePool};
 use crate::scratch;
 use crate::socket::Socket;
@@ -24,7 +26,7 @@ const LARGE_READS_OF_BULK: u8 = 2;
 const SMALL_FILLS_OF_TRICKLE: u8 = 4;
 
 /// How much a direction moves before it lets other connections of its thread have a turn: what takes some 0.3 ms.
-const TURN_BYTES: usize = 1024 * 1024;
+pub(crate) const TURN_BYTES: usize = 1024 * 1024;
 
 /// How a direction ended.
 #[derive(Debug)]
@@ -35,6 +37,13 @@ pub(crate) enum End {
     SourceFailed(io::Error),
     /// The sink failed, usually because its peer is gone; some bytes of the source were not delivered.
     SinkFailed(io::Error),
+    /// A fault ended it.
+    Fault {
+        /// How the connection is to end.
+        ending: FaultEnding,
+        /// What was written is to arrive before that.
+        deliver: bool,
+    },
 }
 
 /// What was read and not yet written.
@@ -53,7 +62,9 @@ pub(crate) struct Direction {
     bulk: bool,
     /// Large reads in a row, or, in a bulk transfer, small ones.
     streak: u8,
-    moved: bool,
+    /// How often bytes were read, and how many of them were written.
+    pub(crate) moves: u32,
+    pub(crate) written: u64,
 }
 
 /// What all directions of a kind use.
@@ -83,13 +94,24 @@ impl Direction {
             at_end: false,
             bulk: pipes.path() == CopyPath::Splice,
             streak: 0,
-            moved: false,
+            moves: 0,
+            written: 0,
         }
     }
 
-    /// Whether bytes were moved since this was asked last.
-    pub(crate) fn has_moved(&mut self) -> bool {
-        std::mem::take(&mut self.moved)
+    /// Gives up what it has read and not written, and says whether it has read the end of the stream as well: somebody
+    /// else goes on with it.
+    pub(crate) fn hand_over(&mut self) -> (Vec<u8>, bool) {
+        let held = match std::mem::replace(&mut self.held, Held::Nothing) {
+            Held::Nothing => Vec::new(),
+            Held::Bytes { bytes, written } => bytes[written..].to_vec(),
+            Held::Pipe { pipe, len } => {
+                let bytes = pipe.pipe().empty(len);
+                pipe.give_back();
+                bytes
+            }
+        };
+        (held, std::mem::take(&mut self.at_end))
     }
 
     /// Moves bytes until there is nothing to do, or until it is others' turn.
@@ -127,7 +149,7 @@ impl Direction {
             match self.read(source, sink, means) {
                 Ok(Read::Some(len)) => {
                     moved += len;
-                    self.moved = true;
+                    self.moves = self.moves.wrapping_add(1);
                 }
                 Ok(Read::Again) => {}
                 Ok(Read::End) => self.at_end = true,
@@ -160,6 +182,7 @@ impl Direction {
             if written == 0 {
                 return Err(io::ErrorKind::WriteZero.into());
             }
+            self.written += written as u64;
             count(relayed, written);
             if left == 0
                 && let Held::Pipe { pipe, .. } = std::mem::replace(&mut self.held, Held::Nothing)
@@ -233,11 +256,13 @@ impl Direction {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
+                    self.written += written as u64;
                     count(means.relayed, written);
                     return Err(End::SinkFailed(error));
                 }
             }
         }
+        self.written += written as u64;
         count(means.relayed, written);
         if written < len {
             self.held = Held::Bytes {
@@ -279,12 +304,12 @@ impl Direction {
 
 /// Has the task polled again after everything else that is ready, and after the runtime has looked for what became ready
 /// meanwhile. Waking it at once would let a few busy connections keep the runtime from looking.
-fn yield_turn(cx: &mut Context<'_>) {
+pub(crate) fn yield_turn(cx: &mut Context<'_>) {
     // The first poll hands the waker over; nothing is left to wait for.
     let _ = pin!(tokio::task::yield_now()).poll(cx);
 }
 
-fn count(counter: &AtomicU64, bytes: usize) {
+pub(crate) fn count(counter: &AtomicU64, bytes: usize) {
     counter.fetch_add(bytes as u64, Ordering::Relaxed);
 }
 

@@ -26,6 +26,12 @@ pub enum Error {
     /// An address cannot be listened on.
     #[error("{0}")]
     Listen(RpcError),
+    /// There is no route of that id.
+    #[error("there is no route `{id}`: open it first")]
+    NoRoute {
+        /// The id.
+        id: String,
+    },
     /// Everything is about to end.
     #[error("monday-tcpproxy is about to end and opens no routes any more")]
     Ending,
@@ -48,7 +54,9 @@ impl Failure for Error {
             Self::Address { .. } | Self::EmptyId | Self::Conflict(_) | Self::Inherited(_) => {
                 exit::USAGE
             }
-            Self::Listen(_) | Self::Ending | Self::Threads(_) => exit::FAILED,
+            Self::Listen(_) | Self::NoRoute { .. } | Self::Ending | Self::Threads(_) => {
+                exit::FAILED
+            }
             Self::Life(life) => life.exit_code(),
         }
     }
@@ -62,6 +70,7 @@ impl From<Error> for RpcError {
                 ErrorKind::InvalidParams
             }
             Error::Conflict(Conflict::Address { .. }) => ErrorKind::Conflict,
+            Error::NoRoute { .. } => ErrorKind::NotFound,
             Error::Ending => ErrorKind::ShuttingDown,
             Error::Threads(_) | Error::Inherited(_) | Error::Life(_) => ErrorKind::Os,
         };

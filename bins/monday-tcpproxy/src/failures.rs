@@ -16,7 +16,12 @@ impl Format<Event> for Failures {
                 // Writing to memory cannot fail.
                 let _ = writeln!(lines, "monday-tcpproxy: {event}");
             }
-            Event::Ready { .. } | Event::Opened(_) | Event::Closed { .. } => {}
+            Event::Ready { .. }
+            | Event::Opened(_)
+            | Event::Closed { .. }
+            | Event::Faults { .. }
+            | Event::Connected { .. }
+            | Event::Disconnected { .. } => {}
         }
     }
 
@@ -30,7 +35,11 @@ mod tests {
     #[test]
     fn only_failures_are_told() {
         let mut lines = Vec::new();
-        Failures.event(&Event::Ready { routes: vec![] }, &mut lines);
+        let opened = Event::Faults {
+            id: "db".into(),
+            faults: vec![],
+        };
+        Failures.event(&opened, &mut lines);
         Failures.event(&Event::Closed { id: "db".into() }, &mut lines);
         assert!(lines.is_empty());
         let failed = Event::DialFailed {

@@ -25,12 +25,14 @@
 //! asks one that runs.
 
 mod bind;
+mod chance;
 pub mod cli;
 mod connection;
 pub mod ctl;
 mod direction;
 pub mod error;
 mod failures;
+mod faults;
 pub mod inherited;
 mod listener;
 mod orders;
@@ -38,11 +40,13 @@ mod pipe_pool;
 mod place;
 mod plan;
 mod platform;
+mod proxy_header;
 mod relay;
 mod route;
 pub mod run;
 mod scratch;
 pub mod service;
+mod shaper;
 mod socket;
 mod socket_file;
 mod stats;

@@ -47,6 +47,12 @@ impl Bound {
             socket.set_only_v6(true)?;
         }
         socket.bind(&address.into())?;
+        if address.port() == 0 {
+            // The kernel lets go of a port that it has chosen itself when a listener is shut down (`Door::Refuse`), and
+            // keeps one that was asked for. This one holds it meanwhile, so nobody else gets it.
+            let chosen = socket.local_addr()?.as_socket();
+            return Self::bind(chosen.ok_or(io::ErrorKind::AddrNotAvailable)?);
+        }
         Self::prepared(socket, address)
     }
 
@@ -123,6 +129,28 @@ impl Bound {
     }
 }
 
+/// How a listener treats new clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// It accepts them.
+    Open,
+    /// It refuses them, as if nobody listened.
+    Refuse,
+    /// It does not answer them.
+    Silent,
+}
+
+/// What the acceptors do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Accepting {
+    Serve {
+        /// This one is ours, and keeps the queue full that was silent.
+        except: Option<SocketAddr>,
+    },
+    Close,
+    Nothing,
+}
+
 fn tune(socket: &Socket, address: SocketAddr) -> io::Result<()> {
     socket.set_nonblocking(true)?;
     // Accepted sockets inherit both. A relay must not hold back what the target has chosen to send.
@@ -154,6 +182,12 @@ pub(crate) struct Listener {
     shown: ListenAddress,
     /// Goes with the listener.
     _file: Option<SocketFile>,
+    /// For [`Door`].
+    socket: Option<Socket>,
+    door: Door,
+    accepting: watch::Sender<Accepting>,
+    /// Keeps the queue full while it does not answer.
+    filler: Option<Socket>,
 }
 
 impl Listener {
@@ -165,16 +199,22 @@ impl Listener {
     ) -> Self {
         let (context, latest) = watch::channel(context);
         let stop = CancellationToken::new();
+        let (accepting, what) = watch::channel(Accepting::Serve { except: None });
+        let socket = listening
+            .for_workers
+            .first()
+            .and_then(|(_, socket)| socket.try_clone().ok());
         let acceptors = listening
             .for_workers
             .into_iter()
             .map(|(worker, listener)| {
                 let (stop, go, latest) = (stop.clone(), go.clone(), latest.clone());
+                let what = what.clone();
                 let on = worker.clone();
                 worker.spawn_acceptor(async move {
                     let accepting = async {
                         go.cancelled().await;
-                        accept_all(listener, &latest, &on).await;
+                        accept_all(&listener, &latest, what, &on).await;
                     };
                     stop.run_until_cancelled(accepting).await;
                 })
@@ -186,6 +226,63 @@ impl Listener {
             acceptors,
             shown: listening.shown,
             _file: listening.file,
+            socket,
+            door: Door::Open,
+            accepting,
+            filler: None,
+        }
+    }
+
+    /// Lets clients wait in the queue, for a moment. Returns whether it accepted them before.
+    pub(crate) fn pause(&self) -> bool {
+        let before = self.accepting.send_replace(Accepting::Nothing);
+        before != Accepting::Nothing
+    }
+
+    /// Treats new clients like that from now on.
+    pub(crate) fn set_door(&mut self, door: Door) {
+        if door == self.door {
+            return;
+        }
+        let Some(socket) = &self.socket else {
+            return;
+        };
+        let filler = self.filler.take();
+        // See below.
+        if matches!(self.shown, ListenAddress::Ip(_)) {
+            let _ = socket.set_reuse_address(door != Door::Refuse);
+        }
+        if self.door != Door::Open
+            && let Err(error) = socket.listen(accept::BACKLOG)
+        {
+            tracing::warn!(%error, "a listener does not listen again");
+        }
+        self.door = door;
+        let accepting = match door {
+            Door::Open => Accepting::Serve {
+                except: filler.as_ref().and_then(own_address),
+            },
+            Door::Silent => match keep_silent(socket) {
+                Ok(filler) => {
+                    self.filler = Some(filler);
+                    Accepting::Nothing
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "new clients cannot be left without an answer; they are refused");
+                    Accepting::Close
+                }
+            },
+            Door::Refuse => Accepting::Nothing,
+        };
+        self.accepting.send_replace(accepting);
+        // Nobody else gets the port meanwhile, since we do not share it.
+        // A listener that is shut down leaves the state of listening and keeps its address (Linux, `tcp_disconnect`).
+        // One of another kind cannot come back, so clients are let in and closed at once.
+        if door == Door::Refuse
+            && (matches!(self.shown, ListenAddress::Unix(_))
+                || socket.shutdown(std::net::Shutdown::Both).is_err())
+        {
+            self.accepting.send_replace(Accepting::Close);
         }
     }
 
@@ -245,18 +342,55 @@ impl Acceptor {
     }
 }
 
-/// Accepts for ever.
-async fn accept_all(listener: Socket, context: &watch::Receiver<Arc<Context>>, worker: &Worker) {
-    let mut backoff = Backoff::new(accept::AGAIN);
-    let listener = match Acceptor::new(listener) {
-        Ok(listener) => listener,
-        Err(error) => {
-            context.borrow().cannot_accept(&error);
-            return;
+/// Accepts for ever, or does what else is to be done with clients.
+async fn accept_all(
+    listener: &Socket,
+    context: &watch::Receiver<Arc<Context>>,
+    mut what: watch::Receiver<Accepting>,
+    worker: &Worker,
+) {
+    loop {
+        let now = *what.borrow_and_update();
+        if now == Accepting::Nothing {
+            if what.changed().await.is_err() {
+                return;
+            }
+            continue;
         }
-    };
+        // A descriptor of its own each time: what the runtime believes about one that was shut down is out of date.
+        let acceptor = match listener.try_clone().and_then(Acceptor::new) {
+            Ok(acceptor) => acceptor,
+            Err(error) => {
+                context.borrow().cannot_accept(&error);
+                tokio::time::sleep(accept::AGAIN.first).await;
+                continue;
+            }
+        };
+        tokio::select! {
+            () = accept_with(&acceptor, now, context, worker) => {}
+            changed = what.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+/// Does the same with every client.
+async fn accept_with(
+    listener: &Acceptor,
+    what: Accepting,
+    context: &watch::Receiver<Arc<Context>>,
+    worker: &Worker,
+) {
+    let mut backoff = Backoff::new(accept::AGAIN);
     loop {
         let accepted = listener.accept().await.and_then(|(client, peer)| {
+            match what {
+                Accepting::Serve { except } if except.map(Peer::Ip) != Some(peer) => {}
+                Accepting::Serve { .. } => return Ok(()),
+                Accepting::Close | Accepting::Nothing => {
+                    client.reset();
+                    return Ok(());
+                }
+            }
             let context = Arc::clone(&context.borrow());
             worker.spawn_connection(client, move |client| serve(client, peer, context))
         });
@@ -264,9 +398,39 @@ async fn accept_all(listener: Socket, context: &watch::Receiver<Arc<Context>>, w
             Ok(()) => backoff.reset(),
             Err(error) if accept::concerns_one_client(&error) => {}
             Err(error) => {
-                context.borrow().cannot_accept(&error);
+                // A moment after it was shut down it still is asked.
+                if error.kind() != io::ErrorKind::InvalidInput {
+                    context.borrow().cannot_accept(&error);
+                }
                 tokio::time::sleep(backoff.failed_after(Duration::ZERO)).await;
             }
         }
     }
+}
+
+/// Makes the kernel drop whoever wants to connect: its queue is as short as can be, and full.
+fn keep_silent(socket: &Socket) -> io::Result<Socket> {
+    socket.listen(0)?;
+    let own = socket.local_addr()?;
+    let to = match own.as_socket() {
+        Some(mut address) if address.ip().is_unspecified() => {
+            address.set_ip(match address {
+                SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+                SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+            });
+            address.into()
+        }
+        _ => own,
+    };
+    let filler = Socket::new(socket.domain()?, Type::STREAM, None)?;
+    filler.set_nonblocking(true)?;
+    match filler.connect(&to) {
+        Err(error) if error.raw_os_error() == Some(nix::errno::Errno::EINPROGRESS as i32) => {}
+        connected => connected?,
+    }
+    Ok(filler)
+}
+
+fn own_address(socket: &Socket) -> Option<SocketAddr> {
+    socket.local_addr().ok()?.as_socket()
 }

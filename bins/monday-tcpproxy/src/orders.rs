@@ -3,15 +3,22 @@
 //! A connection waits for one thing besides its bytes: news. It then looks up what holds for it now. So a route can
 //! change its mind about ten thousand connections, and none of them pays for it before.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
+use crate::faults::Faults;
+
 /// The orders of one route.
 #[derive(Debug, Default)]
-pub(crate) struct Orders(Mutex<State>);
+pub(crate) struct Orders {
+    state: Mutex<State>,
+    /// How often something has changed.
+    version: AtomicU64,
+}
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     /// Cancelled when something changes; then there is another one.
     news: CancellationToken,
@@ -19,14 +26,29 @@ struct State {
     generation: u64,
     /// Connections of an earlier generation are to end.
     cut_before: u64,
+    faults: Faults,
 }
 
 /// What holds for a connection, until there is news.
 #[derive(Debug)]
 pub(crate) struct Order {
     pub(crate) news: CancellationToken,
+    version: u64,
     /// It is to end.
     pub(crate) cut: bool,
+    /// What goes wrong.
+    pub(crate) faults: Faults,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            news: CancellationToken::new(),
+            generation: 0,
+            cut_before: 0,
+            faults: Arc::new([]),
+        }
+    }
 }
 
 impl Orders {
@@ -35,7 +57,9 @@ impl Orders {
         let state = self.state();
         Order {
             news: state.news.clone(),
+            version: self.version.load(Ordering::Acquire),
             cut: generation < state.cut_before,
+            faults: Arc::clone(&state.faults),
         }
     }
 
@@ -46,11 +70,23 @@ impl Orders {
         state.generation
     }
 
+    /// The faults that there are.
+    pub(crate) fn faults(&self) -> Faults {
+        Arc::clone(&self.state().faults)
+    }
+
+    /// Other faults from now on.
+    pub(crate) fn set_faults(&self, faults: Faults) {
+        let mut state = self.state();
+        state.faults = faults;
+        self.tell(&mut state);
+    }
+
     /// Ends the connections of all generations before that one.
     pub(crate) fn cut_before(&self, generation: u64) {
         let mut state = self.state();
         state.cut_before = state.cut_before.max(generation);
-        tell(&mut state);
+        self.tell(&mut state);
     }
 
     /// Ends all connections, those to come included.
@@ -58,14 +94,22 @@ impl Orders {
         self.cut_before(u64::MAX);
     }
 
+    fn tell(&self, state: &mut State) {
+        self.version.fetch_add(1, Ordering::Release);
+        std::mem::take(&mut state.news).cancel();
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // Nothing panics while it holds the lock, and if it did the state would still be whole.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn tell(state: &mut State) {
-    std::mem::take(&mut state.news).cancel();
+impl Order {
+    /// Whether something has changed since it was looked up: cheap enough to be asked before every byte.
+    pub(crate) fn is_old(&self, orders: &Orders) -> bool {
+        self.version != orders.version.load(Ordering::Acquire)
+    }
 }
 
 /// Waits until a connection of that generation is to end.

@@ -9,16 +9,26 @@
 //! | has closed for good | gets all that was sent to it, then is closed |
 //! | resets the connection | is reset |
 //! | is gone while there are bytes for it | gets what was sent to it before, then is closed |
+//!
+//! A direction with [faults](crate::faults) goes through a [`Shaper`] for as long as it has them.
 
 use std::fmt;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
+use monday_shared::protocol::fault::FaultEnding;
+use tokio::time::{Instant, Sleep, sleep};
+
+use crate::chance::Chance;
 use crate::direction::{Direction, End, Means};
+use crate::faults::{Fault, Subject, Way, effects};
 use crate::orders::{Orders, to_be_cut};
 use crate::pipe_pool::PipePool;
+use crate::shaper::Shaper;
 use crate::socket::Socket;
 use monday_shared::half_closed::{self, Watch};
 
@@ -49,6 +59,15 @@ pub(crate) enum Outcome {
     },
     /// It was cut from here: both sides were reset.
     Cut,
+    /// Not a byte went either way for too long.
+    Idle,
+    /// A fault ended it.
+    Fault {
+        /// How.
+        ending: FaultEnding,
+        /// What was written arrives before that.
+        deliver: bool,
+    },
 }
 
 impl fmt::Display for Side {
@@ -70,8 +89,33 @@ impl fmt::Display for Outcome {
                 write!(f, "reset by the {by}: {error}")
             }
             Self::Cut => write!(f, "cut"),
+            Self::Idle => write!(f, "idle for too long"),
+            Self::Fault { .. } => write!(f, "ended by a fault"),
         }
     }
+}
+
+impl Outcome {
+    /// Whether the connection ended by a reset.
+    pub(crate) fn is_reset(&self) -> bool {
+        match self {
+            Self::Reset { .. } | Self::Cut => true,
+            Self::Fault { ending, .. } => *ending == FaultEnding::Reset,
+            _ => false,
+        }
+    }
+}
+
+/// What is the matter with a connection, besides its bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms<'a> {
+    pub(crate) orders: &'a Orders,
+    pub(crate) generation: u64,
+    pub(crate) subject: Subject<'a>,
+    /// How long it may be without a byte.
+    pub(crate) idle_timeout: Option<Duration>,
+    /// How long a half-closed one may be without a byte where nobody knows whether its peer is there.
+    pub(crate) half_close_linger: Option<Duration>,
 }
 
 /// Counts the bytes that were delivered.
@@ -89,16 +133,24 @@ pub(crate) async fn relay(
     target: Socket,
     pipes: &Arc<PipePool>,
     traffic: &Traffic,
-    (orders, generation): (&Orders, u64),
-) -> Outcome {
-    let mut up = Half::new(pipes, &traffic.up);
-    let mut down = Half::new(pipes, &traffic.down);
+    terms: Terms<'_>,
+) -> (Outcome, [u64; 2]) {
+    let orders = terms.orders;
+    let mut up = Half::new(pipes, &traffic.up, terms);
+    let mut down = Half::new(pipes, &traffic.down, terms);
+    let mut idle = terms.idle_timeout.map(|limit| Box::new(Idle::new(limit)));
     let outcome = loop {
-        let order = orders.look_up(generation);
+        let order = orders.look_up(terms.generation);
         if order.cut {
             break Outcome::Cut;
         }
+        up.obey(&order.faults, terms.subject, Way::Up);
+        down.obey(&order.faults, terms.subject, Way::Down);
         let relayed = std::future::poll_fn(|cx| {
+            if order.is_old(orders) {
+                // What was ordered before a byte came holds for that byte. The news is looked at next.
+                return Poll::Pending;
+            }
             up.poll(cx, &client, &target);
             down.poll(cx, &target, &client);
             if let Some(outcome) = verdict(&mut up.end, &mut down.end) {
@@ -110,13 +162,22 @@ pub(crate) async fn relay(
             if down.poll_source_gone(cx, &target, &mut up) {
                 return Poll::Ready(Outcome::Departed(Side::Target));
             }
+            if let Some(idle) = &mut idle
+                && idle
+                    .poll(cx, up.moves().wrapping_add(down.moves()))
+                    .is_ready()
+            {
+                return Poll::Ready(Outcome::Idle);
+            }
             Poll::Pending
         });
         if let Some(outcome) = order.news.run_until_cancelled(relayed).await {
             break outcome;
         }
     };
-    let cut = || Box::pin(to_be_cut(orders, generation));
+    let written = [up.written(), down.written()];
+    drop((up, down));
+    let cut = || Box::pin(to_be_cut(orders, terms.generation));
     match outcome {
         // Both have read the other's end, so closing is all that is left to do, and dropping does it.
         Outcome::Finished => {}
@@ -128,7 +189,22 @@ pub(crate) async fn relay(
             drop(target);
             settle_unless(cut(), [Some(client), None]).await;
         }
-        Outcome::Abandoned(_) => settle_unless(cut(), [Some(client), Some(target)]).await,
+        Outcome::Fault {
+            ending: FaultEnding::Reset,
+            deliver,
+        } => {
+            if deliver {
+                Box::pin(delivered([&client, &target])).await;
+            }
+            client.reset();
+            target.reset();
+        }
+        Outcome::Abandoned(_)
+        | Outcome::Idle
+        | Outcome::Fault {
+            ending: FaultEnding::Close,
+            ..
+        } => settle_unless(cut(), [Some(client), Some(target)]).await,
         Outcome::Reset {
             by: Side::Client, ..
         } => target.reset(),
@@ -140,7 +216,54 @@ pub(crate) async fn relay(
             target.reset();
         }
     }
-    outcome
+    (outcome, written)
+}
+
+/// How long a reset that is to come after what was written waits for that to arrive at most.
+const DELIVERED_WITHIN: Duration = Duration::from_secs(2);
+
+/// Waits until the peers' systems have what was written.
+async fn delivered(sockets: [&Socket; 2]) {
+    let deadline = Instant::now() + DELIVERED_WITHIN;
+    let on_its_way = |socket: &&Socket| socket.unacknowledged().is_some_and(|left| left > 0);
+    while sockets.iter().any(on_its_way) && Instant::now() < deadline {
+        sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// Looks whether anything moves.
+struct Idle {
+    limit: Duration,
+    moves: u32,
+    timer: Pin<Box<Sleep>>,
+    since: Instant,
+}
+
+impl Idle {
+    fn new(limit: Duration) -> Self {
+        Self {
+            limit,
+            moves: 0,
+            timer: Box::pin(sleep(limit)),
+            since: Instant::now(),
+        }
+    }
+
+    /// Is ready once nothing has moved for too long.
+    fn poll(&mut self, cx: &mut Context<'_>, moves: u32) -> Poll<()> {
+        if moves != self.moves {
+            self.moves = moves;
+            self.since = Instant::now();
+        }
+        // The timer is not moved with every byte: it looks again when it fires.
+        while self.timer.as_mut().poll(cx).is_ready() {
+            if self.since.elapsed() >= self.limit {
+                return Poll::Ready(());
+            }
+            self.timer.as_mut().reset(self.since + self.limit);
+        }
+        Poll::Pending
+    }
 }
 
 /// Ends connections gently, unless they are to be cut meanwhile.
@@ -164,11 +287,22 @@ struct Half<'a> {
     end: Option<End>,
     /// Watches the source once the direction is complete and the other one is not.
     watch: Option<Box<Watch>>,
+    linger: Option<Duration>,
+    /// What had moved when the other direction's watch asked last.
+    seen_moves: u32,
+    /// While it has faults.
+    shaper: Option<Box<Shaper>>,
+    /// What former shapers have moved and written.
+    past: (u32, u64),
 }
 
 impl<'a> Half<'a> {
-    fn new(pipes: &'a Arc<PipePool>, relayed: &'a AtomicU64) -> Self {
+    fn new(pipes: &'a Arc<PipePool>, relayed: &'a AtomicU64, terms: Terms<'_>) -> Self {
         Self {
+            linger: terms.half_close_linger,
+            seen_moves: 0,
+            shaper: None,
+            past: (0, 0),
             direction: Direction::new(pipes),
             means: Means { pipes, relayed },
             end: None,
@@ -177,11 +311,77 @@ impl<'a> Half<'a> {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, source: &Socket, sink: &Socket) {
+        if self.shaper.is_some() {
+            self.poll_shaper(cx, source, sink);
+        }
         if self.end.is_none()
+            && self.shaper.is_none()
             && let Poll::Ready(end) = self.direction.poll(cx, source, sink, self.means)
         {
             self.end = Some(end);
         }
+    }
+
+    /// Moves bytes through the shaper.
+    fn poll_shaper(&mut self, cx: &mut Context<'_>, source: &Socket, sink: &Socket) {
+        let Some(shaper) = &mut self.shaper else {
+            return;
+        };
+        if shaper.owes_the_end() {
+            // The sink may be gone by now, which ends the other direction.
+            let _ = sink.shutdown_write();
+            self.drop_shaper();
+            return;
+        }
+        if self.end.is_some() {
+            return;
+        }
+        match shaper.poll(cx, source, sink, self.means.relayed) {
+            Poll::Ready(end) => self.end = Some(end),
+            Poll::Pending if shaper.is_done() => self.drop_shaper(),
+            Poll::Pending => {}
+        }
+    }
+
+    fn drop_shaper(&mut self) {
+        if let Some(shaper) = self.shaper.take() {
+            self.past.0 = self.past.0.wrapping_add(shaper.moves);
+            self.past.1 += shaper.written;
+        }
+    }
+
+    /// Has these faults from now on.
+    fn obey(&mut self, faults: &[Arc<Fault>], subject: Subject<'_>, way: Way) {
+        let effects = effects(faults, subject, way);
+        match (&mut self.shaper, effects) {
+            (Some(shaper), effects) => shaper.change(effects),
+            (None, Some(_)) if self.end.is_some() => {}
+            (None, Some(effects)) => {
+                let name = match way {
+                    Way::Up => "up",
+                    Way::Down => "down",
+                };
+                let chance = Chance::of(subject.seed, &[subject.route, name], subject.number);
+                let before = self.direction.hand_over();
+                self.shaper = Some(Box::new(Shaper::new(effects, chance, before)));
+            }
+            (None, None) => {}
+        }
+    }
+
+    /// How often bytes were read.
+    fn moves(&self) -> u32 {
+        let shaped = self.shaper.as_ref().map_or(0, |shaper| shaper.moves);
+        self.direction
+            .moves
+            .wrapping_add(shaped)
+            .wrapping_add(self.past.0)
+    }
+
+    /// How many bytes were written.
+    fn written(&self) -> u64 {
+        let shaped = self.shaper.as_ref().map_or(0, |shaper| shaper.written);
+        self.direction.written + shaped + self.past.1
     }
 
     /// Whether the source, having ended its stream, turns out to be gone; `back` is the direction that leads to it.
@@ -189,10 +389,15 @@ impl<'a> Half<'a> {
         if !matches!(self.end, Some(End::Complete)) || back.end.is_some() {
             return false;
         }
-        let watch = self
-            .watch
-            .get_or_insert_with(|| Box::new(Watch::of(source)));
-        let moved = back.direction.has_moved();
+        let watch = self.watch.get_or_insert_with(|| {
+            let watch = Watch::of(source);
+            Box::new(match self.linger {
+                Some(linger) => watch.quiet_at_most(linger),
+                None => watch,
+            })
+        });
+        let now = back.moves();
+        let moved = std::mem::replace(&mut back.seen_moves, now) != now;
         watch.poll_gone(cx, source, moved).is_ready()
     }
 }
@@ -203,6 +408,9 @@ impl<'a> Half<'a> {
 /// hands out what that peer sent before it went, and then says how it went.
 fn verdict(up: &mut Option<End>, down: &mut Option<End>) -> Option<Outcome> {
     match (up.take(), down.take()) {
+        (Some(End::Fault { ending, deliver }), _) | (_, Some(End::Fault { ending, deliver })) => {
+            Some(Outcome::Fault { ending, deliver })
+        }
         (Some(End::SourceFailed(error)), _) => Some(Outcome::Reset {
             by: Side::Client,
             error,

@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use monday_shared::protocol::fault::FaultSpec;
 use monday_shared::protocol::listen_address::ListenAddress;
 use monday_shared::protocol::tcpproxy::{RouteSpec, RouteStatus};
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
 use crate::error::Error;
+use crate::listener::Door;
 use crate::orders::Orders;
 use crate::place::Place;
 use crate::plan::Held;
@@ -75,6 +77,8 @@ pub(crate) struct Route {
     pub(crate) held: Vec<Held>,
     /// Where clients find them.
     pub(crate) shown: Vec<ListenAddress>,
+    /// It takes no new connections.
+    pub(crate) draining: bool,
     pub(crate) shared: Shared,
 }
 
@@ -89,6 +93,24 @@ pub(crate) struct Shared {
 }
 
 impl Route {
+    /// The faults that it has now.
+    pub(crate) fn faults(&self) -> Vec<FaultSpec> {
+        let faults = self.shared.orders.faults();
+        faults.iter().map(|fault| fault.spec.clone()).collect()
+    }
+
+    /// How its listeners treat new clients.
+    pub(crate) fn door(&self) -> Door {
+        let faults = self.shared.orders.faults();
+        if self.draining || faults.iter().any(|fault| fault.spec.refuse.0) {
+            Door::Refuse
+        } else if faults.iter().any(|fault| fault.spec.unanswered.0) {
+            Door::Silent
+        } else {
+            Door::Open
+        }
+    }
+
     /// The route as it really is.
     pub(crate) fn status(&self) -> RouteStatus {
         let stats = &self.shared.stats;
@@ -102,7 +124,10 @@ impl Route {
             failed: stats.failed.load(Ordering::Relaxed),
             bytes_up: stats.traffic.up.load(Ordering::Relaxed),
             bytes_down: stats.traffic.down.load(Ordering::Relaxed),
+            reset: stats.reset.load(Ordering::Relaxed),
             last_error: stats.last_error(),
+            faults: self.faults(),
+            draining: self.draining,
         }
     }
 }

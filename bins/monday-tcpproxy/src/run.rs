@@ -29,9 +29,11 @@ pub async fn run(cli: Cli) -> Result<u8, Error> {
     let mut life = Sidecar::begin(cli.life(), has_command)?;
     let hub = Hub::new();
     let workers = Workers::start().map_err(Error::Threads)?;
+    let seed = cli.seed().unwrap_or_else(random_seed);
     let settings = table::Settings {
         path: cli.copy_path(),
         inherited,
+        seed,
     };
     let (table, running) = table::start(workers, settings, hub.clone());
 
@@ -45,10 +47,20 @@ pub async fn run(cli: Cli) -> Result<u8, Error> {
         let control = Control {
             table: table.clone(),
             open_files_limit,
+            seed,
         };
         life.serve(Served(control), &hub);
         let command = CommandSpec::from_words(cli.command().to_vec(), variables(&routes));
-        life.ready(&hub, Event::Ready { routes });
+        life.ready(
+            &hub,
+            Event::Ready {
+                routes,
+                seed,
+                pid: std::process::id(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                control: cli.life().control.clone(),
+            },
+        );
         table.accept();
         Ok::<_, Error>(life.until_end(command).await?)
     };
@@ -56,6 +68,12 @@ pub async fn run(cli: Cli) -> Result<u8, Error> {
     running.end().await;
     life.finish().await;
     Ok(ending?.exit_code())
+}
+
+/// A seed that nobody has chosen. It fits into a number of JSON that every reader keeps whole.
+fn random_seed() -> u64 {
+    use std::hash::{BuildHasher as _, RandomState};
+    RandomState::new().hash_one(std::process::id()) >> 32
 }
 
 /// Where COMMAND finds the routes.

@@ -3,11 +3,11 @@
 use monday_shared::duration::Span;
 use monday_shared::protocol::error::{ErrorKind, RpcError};
 use monday_shared::protocol::tcpproxy::{
-    Applied, Apply, Close, Closed, Fate, List, LiveConnections, Methods, Open, Routes, Status,
-    StatusReply, Wait,
+    Applied, Apply, Clear, Close, Closed, Drain, Fate, Fault, List, LiveConnections, Methods, Open,
+    Reset, Routes, Status, StatusReply, Until, Wait,
 };
 
-use crate::table::Table;
+use crate::table::{Change, Table};
 use crate::wait::wait;
 
 /// What the control socket serves.
@@ -17,6 +17,15 @@ pub struct Control {
     pub table: Table,
     /// How many files this process may have open.
     pub open_files_limit: u64,
+    /// What chance is derived from.
+    pub seed: u64,
+}
+
+impl Control {
+    async fn change(&self, ids: Vec<String>, change: Change) -> Result<Routes, RpcError> {
+        let routes = self.table.change(ids, change).await?;
+        Ok(Routes { routes })
+    }
 }
 
 impl Methods for Control {
@@ -51,12 +60,38 @@ impl Methods for Control {
         wait(&self.table, params).await
     }
 
+    async fn fault(&self, params: Fault) -> Result<Routes, RpcError> {
+        self.change(params.ids, Change::AddFault(params.fault))
+            .await
+    }
+
+    async fn clear(&self, params: Clear) -> Result<Routes, RpcError> {
+        self.change(params.ids, Change::ClearFaults(params.names))
+            .await
+    }
+
+    async fn reset(&self, params: Reset) -> Result<Routes, RpcError> {
+        self.change(params.ids, Change::Reset).await
+    }
+
+    async fn drain(&self, params: Drain) -> Result<Routes, RpcError> {
+        self.change(params.ids.clone(), Change::Drain).await?;
+        let idle = Wait {
+            ids: params.ids,
+            until: Until::Idle,
+            count: None,
+            timeout: params.timeout,
+        };
+        wait(&self.table, idle).await
+    }
+
     async fn status(&self, _: Status) -> Result<StatusReply, RpcError> {
         let routes = self.table.list().await?;
         Ok(StatusReply {
             connections: routes.iter().map(|route| route.active).sum(),
             routes,
             open_files_limit: self.open_files_limit,
+            seed: self.seed,
         })
     }
 }

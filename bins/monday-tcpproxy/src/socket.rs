@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::task::{Context, Poll};
 
 use monday_shared::dial::Stream;
+use monday_shared::platform;
 use nix::errno::Errno;
 use socket2::SockRef;
 use tokio::io::{Interest, Ready};
@@ -168,6 +169,16 @@ impl Socket {
             && let Err(error) = stream.set_zero_linger()
         {
             tracing::debug!(%error, "a connection that should be reset is closed instead");
+        }
+    }
+
+    /// How much of what was written the peer's system does not have yet. `None`: all, or it is not known.
+    pub(crate) fn unacknowledged(&self) -> Option<u32> {
+        match self {
+            Self::Tcp(stream) => {
+                platform::unacknowledged(stream.local_addr().ok()?, stream.peer_addr().ok()?)
+            }
+            Self::Unix(_) => None,
         }
     }
 

@@ -16,6 +16,10 @@ pub(crate) struct Stats {
     pub(crate) active: AtomicU64,
     pub(crate) accepted: AtomicU64,
     pub(crate) failed: AtomicU64,
+    /// Connections that ended by a reset.
+    pub(crate) reset: AtomicU64,
+    /// The number of the next connection.
+    pub(crate) numbers: AtomicU64,
     pub(crate) traffic: Traffic,
     last_failure: Mutex<Option<Failure>>,
 }
@@ -31,7 +35,26 @@ impl Stats {
     pub(crate) fn begin(self: &Arc<Self>) -> Active {
         self.accepted.fetch_add(1, Ordering::Relaxed);
         self.active.fetch_add(1, Ordering::Relaxed);
-        Active(Arc::clone(self))
+        Active {
+            number: self.numbers.fetch_add(1, Ordering::Relaxed),
+            stats: Arc::clone(self),
+        }
+    }
+
+    /// Begins to count anew, but for the connections that are open.
+    pub(crate) fn forget(&self) {
+        for counter in [
+            &self.accepted,
+            &self.failed,
+            &self.reset,
+            &self.traffic.up,
+            &self.traffic.down,
+            // Connections get the same chances again.
+            &self.numbers,
+        ] {
+            counter.store(0, Ordering::Relaxed);
+        }
+        *self.last_failure() = None;
     }
 
     /// Notes that something went wrong, and returns whether it is to be told.
@@ -63,11 +86,15 @@ impl Stats {
 
 /// A connection that is counted as open.
 #[derive(Debug)]
-pub(crate) struct Active(Arc<Stats>);
+pub(crate) struct Active {
+    stats: Arc<Stats>,
+    /// Which of the connections it is.
+    pub(crate) number: u64,
+}
 
 impl Drop for Active {
     fn drop(&mut self) {
-        self.0.active.fetch_sub(1, Ordering::Relaxed);
+        self.stats.active.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

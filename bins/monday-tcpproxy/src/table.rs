@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use indexmap::IndexMap;
+use monday_shared::protocol::fault::FaultSpec;
 use monday_shared::protocol::tcpproxy::{
     Applied, Event, Fate, LiveConnections, RouteSpec, RouteStatus,
 };
@@ -17,8 +19,9 @@ use tokio_util::task::TaskTracker;
 use crate::bind;
 use crate::connection::Context;
 use crate::error::Error;
+use crate::faults::{Fault, Faults};
 use crate::inherited::Inherited;
-use crate::listener::{Listener, Listening};
+use crate::listener::{Door, Listener, Listening};
 use crate::pipe_pool::{CopyPath, PipePool};
 use crate::place::Place;
 use crate::plan::{self, Held, Others, Source, Step, plan};
@@ -49,6 +52,21 @@ pub struct Settings {
     pub path: CopyPath,
     /// Listeners that were handed over.
     pub inherited: Inherited,
+    /// What chance is derived from.
+    pub seed: u64,
+}
+
+/// What can be done to routes that are open.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// Adds a fault, or replaces that of the same name.
+    AddFault(FaultSpec),
+    /// Removes the faults of these names, or all.
+    ClearFaults(Vec<String>),
+    /// As if they were new.
+    Reset,
+    /// Refuses new clients.
+    Drain,
 }
 
 #[derive(Debug)]
@@ -61,6 +79,13 @@ enum Request {
     ),
     Close(Vec<String>, LiveConnections, oneshot::Sender<Vec<String>>),
     List(oneshot::Sender<Vec<RouteStatus>>),
+    Change(
+        Vec<String>,
+        Change,
+        oneshot::Sender<Result<Vec<RouteStatus>, Error>>,
+    ),
+    /// The time of a fault is over.
+    Expire(String, u64),
 }
 
 /// Starts the task, without any routes. What happens is told to the hub.
@@ -74,6 +99,9 @@ pub fn start(workers: Workers, settings: Settings, hub: Hub<Event>) -> (Table, R
         workers,
         pipes: Arc::new(PipePool::new(settings.path)),
         inherited: settings.inherited,
+        seed: settings.seed,
+        serial: 0,
+        own: requests.clone().downgrade(),
         hub,
         accept: accept.clone(),
         end: end.clone(),
@@ -137,6 +165,19 @@ impl Table {
         self.ask(|reply| Request::Close(ids, live, reply)).await
     }
 
+    /// Changes routes of these ids, or all; returns them.
+    ///
+    /// # Errors
+    /// [`Error::NoRoute`]: there is none of that id, and nothing has changed.
+    pub async fn change(
+        &self,
+        ids: Vec<String>,
+        change: Change,
+    ) -> Result<Vec<RouteStatus>, Error> {
+        self.ask(|reply| Request::Change(ids, change, reply))
+            .await?
+    }
+
     /// All routes, in the order in which they were opened first.
     ///
     /// # Errors
@@ -175,6 +216,11 @@ struct Owner {
     workers: Workers,
     pipes: Arc<PipePool>,
     inherited: Inherited,
+    seed: u64,
+    /// The number of the last fault.
+    serial: u64,
+    /// For what is to be done later.
+    own: mpsc::WeakSender<Request>,
     hub: Hub<Event>,
     accept: CancellationToken,
     end: CancellationToken,
@@ -191,6 +237,12 @@ impl Owner {
                     drop(reply.send(self.open(specs, others, live).await));
                 }
                 Request::Close(ids, live, reply) => drop(reply.send(self.close(ids, live).await)),
+                Request::Change(ids, change, reply) => {
+                    let changed = self.change(ids, &change).await;
+                    self.workers.finish_turns().await;
+                    drop(reply.send(changed));
+                }
+                Request::Expire(id, serial) => self.expire(&id, serial).await,
                 Request::List(reply) => {
                     drop(reply.send(self.routes.values().map(Route::status).collect()));
                 }
@@ -221,8 +273,9 @@ impl Owner {
         let ids: Vec<String> = wishes.iter().map(|wish| wish.spec.id.clone()).collect();
         let mut new = new.into_iter();
         for (wish, step) in wishes.into_iter().zip(steps) {
-            if let Step::Put(sources) = step {
-                self.put(wish, sources, &mut new, live);
+            match step {
+                Step::Put(sources) => self.put(wish, sources, &mut new, live).await,
+                Step::Keep => self.take_clients_again(&wish.spec.id).await,
             }
         }
         let unwanted = match others {
@@ -236,6 +289,7 @@ impl Owner {
         };
         let closed = self.close(unwanted, live).await;
         self.close_unused_listeners().await;
+        self.workers.finish_turns().await;
         let routes = ids.iter().filter_map(|id| self.routes.get(id));
         Ok(Applied {
             routes: routes.map(Route::status).collect(),
@@ -265,11 +319,11 @@ impl Owner {
     }
 
     /// Puts a route on its listeners, new ones or such that there are.
-    fn put(
+    async fn put(
         &mut self,
         wish: Wish,
         sources: Vec<Source>,
-        new: &mut impl Iterator<Item = Listening>,
+        new: &mut (impl Iterator<Item = Listening> + Send),
         live: LiveConnections,
     ) {
         let shared = self
@@ -283,6 +337,11 @@ impl Owner {
             patience: wish.patience(),
             shared: shared.clone(),
             generation,
+            seed: self.seed,
+            idle_timeout: wish.spec.idle_timeout.map(|limit| limit.0),
+            half_close_linger: wish.spec.half_close_linger.map(|linger| linger.0),
+            proxy_protocol: wish.spec.proxy_protocol,
+            log_connections: wish.spec.log_connections,
             pipes: Arc::clone(&self.pipes),
             hub: self.hub.clone(),
         });
@@ -318,10 +377,158 @@ impl Owner {
             held,
             shown,
             shared,
+            draining: false,
         };
+        // Before the first client: faults come with their route.
+        self.begin_faults(&route);
+        self.set_doors(&route).await;
         self.dismiss(&route.shared, generation, live);
         self.hub.publish(Event::Opened(route.status()));
         self.routes.insert(route.wish.spec.id.clone(), route);
+    }
+
+    /// Gives a route the faults of its wish. Those that it has already go on.
+    fn begin_faults(&mut self, route: &Route) {
+        let id = route.wish.spec.id.clone();
+        let wanted = &route.wish.spec.faults;
+        let before = route.shared.orders.faults();
+        let faults: Faults = wanted
+            .iter()
+            .map(|spec| {
+                let same = before.iter().find(|fault| fault.spec == *spec);
+                same.map_or_else(
+                    || self.new_fault(&id, spec.clone(), &route.shared),
+                    Arc::clone,
+                )
+            })
+            .collect();
+        if !(faults.is_empty() && before.is_empty()) {
+            route.shared.orders.set_faults(faults);
+        }
+    }
+
+    fn new_fault(&mut self, id: &str, spec: FaultSpec, shared: &Shared) -> Arc<Fault> {
+        self.serial += 1;
+        if let Some(time) = spec.expires {
+            let (own, id, serial) = (self.own.clone(), id.to_owned(), self.serial);
+            tokio::spawn(async move {
+                sleep(time.0).await;
+                if let Some(own) = own.upgrade() {
+                    // Everything is over if nobody takes it.
+                    let _ = own.send(Request::Expire(id, serial)).await;
+                }
+            });
+        }
+        let accepted = shared.stats.numbers.load(Ordering::Relaxed);
+        Arc::new(Fault::begin(spec, self.serial, accepted))
+    }
+
+    async fn change(
+        &mut self,
+        ids: Vec<String>,
+        change: &Change,
+    ) -> Result<Vec<RouteStatus>, Error> {
+        if let Some(id) = ids.iter().find(|id| !self.routes.contains_key(*id)) {
+            return Err(Error::NoRoute { id: id.clone() });
+        }
+        let ids = if ids.is_empty() {
+            self.routes.keys().cloned().collect()
+        } else {
+            ids
+        };
+        for id in &ids {
+            match change {
+                Change::AddFault(spec) => self.add_fault(id, spec.clone()).await,
+                Change::ClearFaults(names) => {
+                    self.keep_faults(id, |fault| {
+                        !names.is_empty() && !names.contains(&fault.name)
+                    })
+                    .await;
+                }
+                Change::Reset => {
+                    self.keep_faults(id, |_| false).await;
+                    if let Some(route) = self.routes.get(id) {
+                        route.shared.stats.forget();
+                    }
+                    self.take_clients_again(id).await;
+                }
+                Change::Drain => self.set_draining(id, true).await,
+            }
+        }
+        let routes = ids.iter().filter_map(|id| self.routes.get(id));
+        Ok(routes.map(Route::status).collect())
+    }
+
+    async fn add_fault(&mut self, id: &str, spec: FaultSpec) {
+        let Some(shared) = self.routes.get(id).map(|route| route.shared.clone()) else {
+            return;
+        };
+        let new = self.new_fault(id, spec, &shared);
+        let before = shared.orders.faults();
+        let others = before.iter().filter(|fault| fault.name != new.name);
+        let faults = others.cloned().chain([Arc::clone(&new)]).collect();
+        self.set_faults(id, faults).await;
+    }
+
+    async fn keep_faults(&mut self, id: &str, keep: impl Fn(&Fault) -> bool + Send) {
+        let Some(route) = self.routes.get(id) else {
+            return;
+        };
+        let before = route.shared.orders.faults();
+        let faults: Faults = before.iter().filter(|fault| keep(fault)).cloned().collect();
+        if faults.len() != before.len() {
+            self.set_faults(id, faults).await;
+        }
+    }
+
+    async fn set_faults(&mut self, id: &str, faults: Faults) {
+        if let Some(route) = self.routes.get(id) {
+            route.shared.orders.set_faults(faults);
+            self.hub.publish(Event::Faults {
+                id: id.to_owned(),
+                faults: route.faults(),
+            });
+        }
+        self.update_doors(id).await;
+    }
+
+    async fn expire(&mut self, id: &str, serial: u64) {
+        self.keep_faults(id, |fault| fault.serial != serial).await;
+    }
+
+    async fn take_clients_again(&mut self, id: &str) {
+        self.set_draining(id, false).await;
+    }
+
+    async fn set_draining(&mut self, id: &str, draining: bool) {
+        if let Some(route) = self.routes.get_mut(id) {
+            route.draining = draining;
+        }
+        self.update_doors(id).await;
+    }
+
+    async fn update_doors(&mut self, id: &str) {
+        if let Some(route) = self.routes.get(id) {
+            let (door, held) = (route.door(), route.held.clone());
+            self.set_doors_of(&held, door).await;
+        }
+    }
+
+    async fn set_doors(&mut self, route: &Route) {
+        self.set_doors_of(&route.held, route.door()).await;
+    }
+
+    async fn set_doors_of(&mut self, held: &[Held], door: Door) {
+        for held in held {
+            if let Some(listener) = self.listeners.get_mut(&held.address) {
+                if door == Door::Silent && listener.pause() {
+                    // Whoever still accepts would take the one that is to fill the queue.
+                    self.workers.finish_turns().await;
+                    self.workers.finish_turns().await;
+                }
+                listener.set_door(door);
+            }
+        }
     }
 
     /// Does with the connections of earlier generations what was asked for.

@@ -120,7 +120,10 @@ mod tests {
             failed: 0,
             bytes_up: 0,
             bytes_down: 0,
+            reset: 0,
             last_error: None,
+            faults: vec![],
+            draining: false,
         }
     }
 

@@ -76,6 +76,15 @@ impl Workers {
         }
     }
 
+    /// Waits until every thread has finished what it was doing with one connection. What was ordered before that holds
+    /// for every byte that comes after it.
+    pub(crate) async fn finish_turns(&self) {
+        for seat in &*self.seats {
+            // Each runs one thing at a time, and this one after whatever runs now. It cannot fail but by ending.
+            let _ = seat.runtime.spawn(async {}).await;
+        }
+    }
+
     /// All threads.
     pub(crate) fn all(&self) -> impl Iterator<Item = Worker> {
         (0..self.seats.len()).map(|own| Worker {

@@ -9,6 +9,7 @@ pub mod method;
 
 pub mod common;
 pub mod error;
+pub mod fault;
 pub mod fwd;
 pub mod ipalias;
 pub mod listen_address;

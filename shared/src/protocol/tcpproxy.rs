@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::common::one_or_many;
+use super::fault::{self, FaultSpec};
 use super::listen_address::{ListenAddress, Listens};
 use crate::duration::Span;
 use crate::rpc::hub::Event as HubEvent;
@@ -34,6 +35,26 @@ pub struct RouteSpec {
     /// the address. Nobody is asked while we may.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ports_from: Option<PathBuf>,
+    /// How long a connection may be without a byte in either direction before it is closed. Default: for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_timeout: Option<Span>,
+    /// How long a half-closed connection may be without a byte where nobody knows whether its peer is there. Default 10
+    /// minutes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub half_close_linger: Option<Span>,
+    /// Tell the target first who the client is (PROXY protocol, version 2).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub proxy_protocol: bool,
+    /// Tell of every connection as it comes and goes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub log_connections: bool,
+    /// Its faults, one or several: in force with the route, at the same moment.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "fault::one_or_list"
+    )]
+    pub faults: Vec<FaultSpec>,
 }
 
 impl RouteSpec {
@@ -51,6 +72,11 @@ impl RouteSpec {
             connect_timeout: Self::default_connect_timeout(),
             connect_wait: Span::default(),
             ports_from: None,
+            idle_timeout: None,
+            half_close_linger: None,
+            proxy_protocol: false,
+            log_connections: false,
+            faults: Vec::new(),
         }
     }
 
@@ -240,6 +266,68 @@ pub enum Until {
     Idle,
 }
 
+/// Adds a fault to routes, beside those that they have; one of the same name is replaced. Params: the members of a
+/// fault, with `id` or `ids`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "serde_json::Value")]
+pub struct Fault {
+    /// Which routes; none named: all that are open.
+    pub ids: Vec<String>,
+    /// The fault.
+    #[serde(flatten)]
+    pub fault: FaultSpec,
+}
+
+impl TryFrom<serde_json::Value> for Fault {
+    type Error = String;
+
+    fn try_from(mut value: serde_json::Value) -> Result<Self, String> {
+        let members = value.as_object_mut().ok_or("an object was expected")?;
+        let ids = match (members.remove("id"), members.remove("ids")) {
+            (None, None) => Vec::new(),
+            (Some(id), None) => vec![serde_json::from_value(id).map_err(|e| format!("`id`: {e}"))?],
+            (None, Some(ids)) => serde_json::from_value(ids).map_err(|e| format!("`ids`: {e}"))?,
+            (Some(_), Some(_)) => return Err("`id` does not belong beside `ids`".to_owned()),
+        };
+        let fault: FaultSpec = serde_json::from_value(value).map_err(|e| e.to_string())?;
+        fault.checked().map(|fault| Self { ids, fault })
+    }
+}
+
+/// Removes faults: service is normal again at once, for live connections as well. What there is not is no error.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Clear {
+    /// Of which routes; none named: all that are open.
+    #[serde(default)]
+    pub ids: Vec<String>,
+    /// Which faults; none named: all.
+    #[serde(default)]
+    pub names: Vec<String>,
+}
+
+/// Makes routes as if they were new, between two tests: no fault, nothing counted, not draining. Live connections stay.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reset {
+    /// Which routes; none named: all that are open.
+    #[serde(default)]
+    pub ids: Vec<String>,
+}
+
+/// Refuses new clients and waits until the last connection has ended. What is left then is an error of the kind `timeout`.
+/// The routes stay, and refuse clients until they are opened again or `reset`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Drain {
+    /// Which routes; none named: all that are open.
+    #[serde(default)]
+    pub ids: Vec<String>,
+    /// For how long at most. Default 30 s.
+    #[serde(default = "Wait::default_timeout")]
+    pub timeout: Span,
+}
+
 /// How is everything?
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -254,6 +342,8 @@ pub struct StatusReply {
     pub connections: u64,
     /// The limit of open files after it was raised; a connection takes two.
     pub open_files_limit: u64,
+    /// What chance is derived from (`--seed`).
+    pub seed: u64,
 }
 
 /// A route as it really is.
@@ -278,9 +368,26 @@ pub struct RouteStatus {
     pub bytes_up: u64,
     /// Bytes relayed from the target to clients.
     pub bytes_down: u64,
+    /// Connections that ended by a reset, of either side or by a fault.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reset: u64,
     /// The last thing that went wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
+    /// The faults that it has now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<FaultSpec>,
+    /// It takes no new connections: it was drained.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub draining: bool,
+}
+
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde asks for that form"
+)]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl fmt::Display for RouteStatus {
@@ -306,6 +413,14 @@ methods! {
         list(List) -> Routes;
         /// Waits until something holds.
         wait(Wait) -> Routes;
+        /// Adds a fault to routes.
+        fault(Fault) -> Routes;
+        /// Removes faults.
+        clear(Clear) -> Routes;
+        /// Makes routes as if they were new.
+        reset(Reset) -> Routes;
+        /// Lets routes take no new connections and waits until the last one has ended.
+        drain(Drain) -> Routes;
         /// The routes and the whole.
         status(Status) -> StatusReply;
     }
@@ -319,6 +434,15 @@ pub enum Event {
     Ready {
         /// The routes, with their real ports.
         routes: Vec<RouteStatus>,
+        /// What chance is derived from: `--seed` with this number makes it repeat itself.
+        seed: u64,
+        /// The process.
+        pid: u32,
+        /// The version of the executable.
+        version: String,
+        /// The control socket.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        control: Option<PathBuf>,
     },
     /// A route was opened or replaced.
     Opened(RouteStatus),
@@ -326,6 +450,35 @@ pub enum Event {
     Closed {
         /// Which.
         id: String,
+    },
+    /// The faults of a route are these now.
+    Faults {
+        /// Which route.
+        id: String,
+        /// All that it has.
+        faults: Vec<FaultSpec>,
+    },
+    /// With `log_connections`: a client has connected.
+    Connected {
+        /// On which route.
+        id: String,
+        /// Who.
+        client: String,
+    },
+    /// With `log_connections`: a connection has ended.
+    Disconnected {
+        /// On which route.
+        id: String,
+        /// Who had connected.
+        client: String,
+        /// What was relayed from the client to the target, in bytes.
+        bytes_up: u64,
+        /// What was relayed from the target to the client, in bytes.
+        bytes_down: u64,
+        /// How long it lasted.
+        lasted: Span,
+        /// How it ended, in words.
+        outcome: String,
     },
     /// A connection found no target.
     DialFailed {
@@ -350,7 +503,7 @@ impl HubEvent for Event {}
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Ready { routes } => {
+            Self::Ready { routes, .. } => {
                 write!(f, "ready")?;
                 for route in routes {
                     write!(f, "\n  {route}")?;
@@ -359,6 +512,23 @@ impl fmt::Display for Event {
             }
             Self::Opened(route) => write!(f, "open, {route}"),
             Self::Closed { id } => write!(f, "{id}: closed"),
+            Self::Faults { id, faults } if faults.is_empty() => write!(f, "{id}: no faults"),
+            Self::Faults { id, faults } => {
+                let names: Vec<String> = faults.iter().map(FaultSpec::known_as).collect();
+                write!(f, "{id}: faults: {}", names.join(", "))
+            }
+            Self::Connected { id, client } => write!(f, "{id}: {client} connected"),
+            Self::Disconnected {
+                id,
+                client,
+                bytes_up,
+                bytes_down,
+                lasted,
+                outcome,
+            } => write!(
+                f,
+                "{id}: {client} ended after {lasted}, {bytes_up} bytes up, {bytes_down} down: {outcome}"
+            ),
             Self::DialFailed { id, client, error } => {
                 write!(f, "{id}: connection from {client} failed: {error}")
             }

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use monday_shared::duration::Span as Time;
+use monday_shared::protocol::fault::{self, FaultSpec};
 
 use super::{Forward, tunnel};
 use crate::config::project::{ForwardKind, RemotePort};
@@ -20,6 +21,10 @@ pub struct Route {
     pub target: Target,
     /// How long a connection is held while its target is away; nothing: not at all.
     pub connect_wait: Option<Time>,
+    /// How long a half-closed connection may be silent where nobody knows whether its peer is there.
+    pub half_close_linger: Option<Time>,
+    /// What goes wrong on purpose.
+    pub faults: Vec<FaultSpec>,
 }
 
 /// Where a route listens.
@@ -92,8 +97,21 @@ pub(super) fn of(forward: &Forward) -> Vec<Route> {
                 // Held here only while monday-fwd itself is away; it holds connections while its tunnel is.
                 _ => Some(tunnel::wait(&forward.options)),
             },
+            half_close_linger: forward.options.half_close_linger,
+            faults: faults(forward).unwrap_or_default(),
         })
         .collect()
+}
+
+/// The faults of a forward.
+///
+/// # Errors
+/// What is wrong with them.
+pub(super) fn faults(forward: &Forward) -> Result<Vec<FaultSpec>, String> {
+    match &forward.options.faults {
+        Some(written) => fault::one_or_list(written).map_err(|error| error.to_string()),
+        None => Ok(Vec::new()),
+    }
 }
 
 /// The id of the route of a forward's port L.

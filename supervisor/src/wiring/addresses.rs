@@ -99,6 +99,8 @@ mod tests {
             },
             target: Target::Address(target.to_owned()),
             connect_wait: None,
+            half_close_linger: None,
+            faults: vec![],
         }
     }
 

@@ -152,6 +152,8 @@ fn spec(route: &Route, addresses: &Addresses) -> Option<RouteSpec> {
     if let Some(wait) = route.connect_wait {
         spec.connect_wait = wait;
     }
+    spec.half_close_linger = route.half_close_linger;
+    spec.faults.clone_from(&route.faults);
     Some(spec)
 }
 

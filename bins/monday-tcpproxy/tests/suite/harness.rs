@@ -9,7 +9,7 @@ use monday_shared::protocol::tcpproxy::{Applied, Event, LiveConnections, RouteSp
 use monday_shared::rpc::hub::Hub;
 use monday_tcpproxy::CopyPath;
 use monday_tcpproxy::error::Error;
-use monday_tcpproxy::table::{self, Running, Table};
+use monday_tcpproxy::table::{self, Change, Running, Table};
 use monday_tcpproxy::workers::Workers;
 use tokio::runtime::{Builder, Runtime};
 
@@ -42,6 +42,20 @@ pub(crate) struct Proxy {
 
 impl Proxy {
     pub(crate) fn start(path: CopyPath) -> Self {
+        Self::start_with(table::Settings {
+            path,
+            ..table::Settings::default()
+        })
+    }
+
+    pub(crate) fn with_seed(seed: u64) -> Self {
+        Self::start_with(table::Settings {
+            seed,
+            ..table::Settings::default()
+        })
+    }
+
+    fn start_with(settings: table::Settings) -> Self {
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -49,10 +63,6 @@ impl Proxy {
             .unwrap();
         let hub = Hub::new();
         let workers = Workers::start_threads(1).unwrap();
-        let settings = table::Settings {
-            path,
-            ..table::Settings::default()
-        };
         let (table, running) =
             runtime.block_on(async { table::start(workers, settings, hub.clone()) });
         table.accept();
@@ -83,6 +93,25 @@ impl Proxy {
         self.runtime
             .block_on(self.table.open(routes, live))
             .unwrap();
+    }
+
+    pub(crate) fn change(&self, change: Change) {
+        let changed = self.table.change(Vec::new(), change);
+        self.runtime.block_on(changed).unwrap();
+    }
+
+    /// Adds a fault, written as in a flag.
+    pub(crate) fn fault(&self, text: &str) {
+        self.change(Change::AddFault(text.parse().unwrap()));
+    }
+
+    pub(crate) fn clear(&self) {
+        self.clear_named(&[]);
+    }
+
+    pub(crate) fn clear_named(&self, names: &[&str]) {
+        let names = names.iter().map(ToString::to_string).collect();
+        self.change(Change::ClearFaults(names));
     }
 
     pub(crate) fn apply(&self, routes: Vec<RouteSpec>) -> Result<Applied, Error> {

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 
 use monday_shared::protocol::common::{Hello, History, Subscribe};
 use monday_shared::protocol::error::ErrorKind;
+use monday_shared::protocol::fault::FaultSpec;
 use monday_shared::protocol::{ipalias, run, supervisor, tcpproxy};
 use monday_tests::document;
 use monday_tests::executable;
@@ -123,7 +124,11 @@ fn every_parameter_is_explained() {
         fields::<run::Signal>(),
         fields::<tcpproxy::RouteSpec>(),
         fields::<tcpproxy::Close>(),
+        fields::<tcpproxy::Apply>(),
         fields::<tcpproxy::Wait>(),
+        fields::<tcpproxy::Clear>(),
+        fields::<tcpproxy::Drain>(),
+        fields::<FaultSpec>(),
         fields::<ipalias::NameSpec>(),
         fields::<ipalias::Release>(),
         fields::<supervisor::Status>(),

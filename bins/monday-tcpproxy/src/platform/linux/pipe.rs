@@ -3,8 +3,9 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, SpliceFFlags, fcntl, splice};
-use nix::unistd::pipe2;
+use nix::unistd::{pipe2, read};
 
 /// A pipe that carries bytes from one socket to the next.
 #[derive(Debug)]
@@ -44,6 +45,23 @@ impl Pipe {
             self.capacity_bytes,
             SpliceFFlags::SPLICE_F_NONBLOCK,
         )?)
+    }
+
+    /// Takes the bytes out of the pipe, `held` being all that it holds.
+    pub(crate) fn empty(&self, held: usize) -> Vec<u8> {
+        let mut bytes = vec![0; held];
+        let mut len = 0;
+        while len < held {
+            match read(&self.output, &mut bytes[len..]) {
+                Ok(0) => break,
+                Ok(now) => len += now,
+                Err(Errno::EINTR) => {}
+                // It holds less than was believed, which cannot be.
+                Err(_) => break,
+            }
+        }
+        bytes.truncate(len);
+        bytes
     }
 
     /// Moves bytes from the pipe into a socket, `held` being all that the pipe holds.
