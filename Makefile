@@ -28,7 +28,7 @@ build: ## Build every executable into target/release
 demo: ## Run the demo project: two services and a proxy, no root needed (DEMO_FOR=20s ends it by itself)
 	@$(CARGO) build --quiet --release --bins -p monday-supervisor -p monday-run -p monday-ipalias -p monday-tcpproxy
 	@$(CARGO) build --quiet --release -p monday-supervisor --example demo
-	@DEMO_PROGRAM="$(abspath $(RELEASE))/examples/demo" exec $(RELEASE)/monday-supervisor run demo \
+	@DEMO_PROGRAM="$(abspath $(RELEASE))/examples/demo" exec $(RELEASE)/monday-supervisor run demo --escalate none \
 		--config supervisor/examples/demo/monday.yaml $(if $(DEMO_FOR),-- sleep $(DEMO_FOR))
 
 test: ## Run all tests

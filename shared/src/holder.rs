@@ -69,7 +69,7 @@ pub fn bind_error(what: &str, address: SocketAddr, error: &io::Error) -> RpcErro
             ErrorKind::Denied,
             format!(
                 "{what}: cannot listen on {address}: ports below 1024 need a right that we do not have; use a higher port, \
-                 let monday-ipalias bind it as root (`monday-supervisor --escalate sudo`), or allow it: `sudo setcap cap_net_bind_service=+ep $(command -v monday-tcpproxy)` for this executable, \
+                 let monday-ipalias bind it as root, on the address of a host name (`monday-supervisor --escalate sudo`), or allow it: `sudo setcap cap_net_bind_service=+ep $(command -v monday-tcpproxy)` for this executable, \
                  `sudo sysctl net.ipv4.ip_unprivileged_port_start=80` for everybody"
             ),
         ),

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access};
 
+use crate::platform::private_hosts::WhyNot;
+
 /// The start of a program that failed.
 #[derive(Clone, Debug)]
 pub struct Attempt<'a> {
@@ -79,6 +81,24 @@ pub enum StartFault {
         /// What is wrong, and what to do.
         why: String,
     },
+    /// The hosts file that it is to see cannot be used.
+    #[error("cannot run `{program}`: its hosts file `{}` cannot be used: {source}; create it, or correct the path", path.display())]
+    HostsFile {
+        /// The program.
+        program: String,
+        /// The file.
+        path: PathBuf,
+        /// What the file system says.
+        source: io::Error,
+    },
+    /// It cannot have a hosts file of its own.
+    #[error("cannot run `{program}` with a hosts file of its own: {why}")]
+    PrivateHosts {
+        /// The program.
+        program: String,
+        /// What forbids it, and what would allow it.
+        why: WhyNot,
+    },
     /// Something else.
     #[error("cannot run `{program}`: {source}{}", advice(.source))]
     Os {
@@ -111,6 +131,9 @@ fn advice(error: &io::Error) -> &'static str {
 #[must_use]
 pub fn explain(attempt: &Attempt, error: io::Error) -> StartFault {
     let program = attempt.program.to_owned();
+    if let Some(why) = WhyNot::of(&error) {
+        return StartFault::PrivateHosts { program, why };
+    }
     if let Some(dir) = attempt.dir
         && let Some(why) = folder_fault(dir)
     {

@@ -19,6 +19,7 @@ use crate::commands::remote::status::StatusArgs;
 use crate::commands::remote::wait::WaitArgs;
 use crate::commands::validate::ValidateArgs;
 use crate::commands::version::VersionArgs;
+use crate::escalate::Wish;
 
 /// Runs a micro-service project on this machine.
 ///
@@ -220,6 +221,10 @@ pub struct RunArgs {
     /// The hosts file that gets the project's host names
     #[arg(long, value_name = "PATH", default_value = "/etc/hosts")]
     pub hosts_file: PathBuf,
+
+    /// How monday-ipalias may become root, where host names or ports below 1024 take it
+    #[arg(long, value_name = "HOW", default_value = "auto")]
+    pub escalate: Wish,
 
     /// What every executable takes.
     #[command(flatten)]

@@ -18,6 +18,7 @@ pub mod diagnostic;
 pub mod error;
 pub mod escalate;
 pub mod files;
+pub mod naming;
 pub mod plan;
 pub mod run;
 pub mod session;

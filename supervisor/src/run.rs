@@ -1,7 +1,7 @@
 //! `monday-supervisor run`: from the YAML to the last process of the project.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +20,9 @@ use crate::cli::RunArgs;
 use crate::commands::picker::{self, Picked};
 use crate::config::{self, Loaded, Project};
 use crate::control::Control;
+use crate::diagnostic::Report;
 use crate::error::Error;
+use crate::naming::Naming;
 use crate::plan::{self, Plan};
 use crate::session::Session;
 use crate::state::State;
@@ -33,22 +35,31 @@ use crate::view::ready_first::ReadyFirst;
 /// # Errors
 /// [`Error`] if it could not be run at all; what fails of a project that runs is told, and the rest goes on.
 pub async fn run(args: RunArgs) -> Result<u8, Error> {
-    let project = match read_project(&args) {
+    let Opened { project, notes } = match read_project(&args) {
         Err(Error::Configuration(report)) => {
             refuse(&report, args.life.output);
             return Ok(exit::USAGE);
         }
         project => project?,
     };
-    let plan = plan::plan(&project);
+    let mut plan = plan::plan(&project);
     let folder = project_dir(&plan.project)?;
     let mut life = begin(&args, &folder, &plan.project)?;
+    // A password is asked for here, before anything is shown.
+    let naming = Naming::settle(&plan, args.escalate, args.hosts_file.clone(), &folder)?;
+    if let Some(file) = naming.private_file() {
+        plan.see_hosts(file);
+    }
+    notes.show();
     if let Err(error) = platform::become_subreaper() {
         tracing::warn!(%error, "processes that escape from a killed monday-run cannot be found");
     }
     let state = State::start(plan.initial_status(std::process::id()));
     show(&mut life, &args, &plan, &state)?;
-    let session = Session::start(project, plan, &args.hosts_file, &folder, state.clone())?;
+    if let Some(warning) = naming.warning() {
+        state.notice(Level::Warning, None, warning.to_owned());
+    }
+    let session = Session::start(project, plan, &naming, &folder, state.clone())?;
     let session = Arc::new(session);
     life.serve(
         Served(Control {
@@ -56,37 +67,62 @@ pub async fn run(args: RunArgs) -> Result<u8, Error> {
         }),
         state.hub(),
     );
-    let ended = live(&session, &mut life, &state, args.command).await;
+    let hosts_file = naming.private_file().map(Path::to_owned);
+    let command = (args.command, hosts_file);
+    let ended = live(&session, &mut life, &state, command).await;
     if let Ok(ending) = &ended {
         state.stopping(reason(*ending));
     }
     let timeout = matches!(ended, Ok(Ending::ParentGone)).then_some(ORPHANED_GRACE);
     stop(&session, &mut life, &state, timeout).await;
     life.finish().await;
+    naming.clear_away();
     // Empty, unless a process that is not ours put something there.
     let _ = std::fs::remove_dir(&folder);
     ended.map(Ending::exit_code).map_err(Error::from)
 }
 
-fn read_project(args: &RunArgs) -> Result<Project, Error> {
+/// A project, and what there is to say before it runs.
+struct Opened {
+    project: Project,
+    notes: Notes,
+}
+
+/// What the reader of the configuration has to say.
+struct Notes {
+    warnings: Report,
+    origin: String,
+    output: OutputFormat,
+}
+
+impl Notes {
+    fn show(&self) {
+        if self.output == OutputFormat::Text {
+            warn(&self.warnings);
+            tell(&self.origin);
+        } else {
+            warn_json(&self.warnings);
+        }
+    }
+}
+
+fn read_project(args: &RunArgs) -> Result<Opened, Error> {
     let loaded = config::load(&args.config.search()).map_err(Error::Configuration)?;
     let name = match &args.project {
         Some(name) => name.clone(),
         None => pick_project(&loaded)?,
     };
     let project = loaded.project(&name).map_err(Error::Configuration)?;
-    let warnings = loaded.warnings_for(&name);
-    if args.life.output == OutputFormat::Text {
-        warn(&warnings);
-        let files = loaded.files.iter().map(|file| file.display().to_string());
-        tell(&format!(
-            "{name}, from {}",
-            files.collect::<Vec<_>>().join(", ")
-        ));
-    } else {
-        warn_json(&warnings);
-    }
-    Ok(project.clone())
+    let files = loaded.files.iter().map(|file| file.display().to_string());
+    let notes = Notes {
+        warnings: loaded.warnings_for(&name),
+        origin: format!("{name}, from {}", files.collect::<Vec<_>>().join(", ")),
+        output: args.life.output,
+    };
+    Ok(Opened {
+        project: project.clone(),
+        notes,
+    })
 }
 
 /// Asks which project, where somebody can be asked.
@@ -140,7 +176,7 @@ async fn live(
     session: &Session,
     life: &mut Life,
     state: &State,
-    command: Vec<OsString>,
+    (command, hosts_file): (Vec<OsString>, Option<PathBuf>),
 ) -> Result<Ending, LifeError> {
     let environment = tokio::select! {
         environment = session.bring_up() => environment,
@@ -155,7 +191,10 @@ async fn live(
         place = Some(own);
         Ok(child)
     };
-    let command = CommandSpec::from_words(command, environment);
+    let command = CommandSpec::from_words(command, environment).map(|command| CommandSpec {
+        hosts_file,
+        ..command
+    });
     let ended = life.until_end_with(command, spawn).await;
     drop(place);
     ended

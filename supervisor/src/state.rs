@@ -27,6 +27,7 @@ pub struct State {
 #[derive(Debug)]
 enum Change {
     Names(bool),
+    PrivateNames(bool),
     AppAddress(String, IpAddr),
     AppState(String, run::State),
     AppStarted(String, run::State),
@@ -81,6 +82,11 @@ impl State {
     /// Whether host names lead to their addresses.
     pub fn names(&self, resolve: bool) {
         self.change(Change::Names(resolve));
+    }
+
+    /// Whether host names lead to their addresses for the project's own processes, and for nobody else.
+    pub fn private_names(&self, resolve: bool) {
+        self.change(Change::PrivateNames(resolve));
     }
 
     /// An app's host name has an address.
@@ -186,6 +192,10 @@ impl Keeper {
         match change {
             Change::Names(resolve) => {
                 self.project.names = resolve;
+                None
+            }
+            Change::PrivateNames(resolve) => {
+                self.project.private_names = resolve;
                 None
             }
             Change::AppAddress(name, ip) => {

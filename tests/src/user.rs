@@ -34,7 +34,6 @@ impl User {
             &format!("--reuid={NOBODY}"),
             &format!("--regid={NOBODY}"),
             "--clear-groups",
-            "--bounding-set=-all",
             "--inh-caps=-all",
         ]
         .map(str::to_owned)

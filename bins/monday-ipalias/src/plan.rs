@@ -150,7 +150,13 @@ fn decide_one(
             || world.hosts.used_by_another_name(ip, name)
     };
     if let Some(has) = world.own.get(name) {
-        return Ok(assigned(has.ip, has.note.clone()));
+        let again = assigned(has.ip, has.note.clone());
+        // Whoever only asks for the name's address does not give its ports away.
+        return Ok(if wish.ports.is_empty() {
+            has.clone()
+        } else {
+            again
+        });
     }
     let mut lost = None;
     if let Some(before) = wish.before {

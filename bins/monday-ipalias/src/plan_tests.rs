@@ -207,6 +207,21 @@ fn only_our_kind_of_address_can_have_been_there_before() {
 }
 
 #[test]
+fn a_name_that_is_asked_for_without_ports_keeps_those_that_it_has() {
+    let has = Assigned {
+        ip: [127, 77, 8, 9].into(),
+        ports: BTreeSet::from([80]),
+        note: Some("why".to_owned()),
+    };
+    let known = Known {
+        own: Table::from([(name("api.local"), has.clone())]),
+        ..Known::default()
+    };
+    let decided = known.decide(&[spec("api.local", &[])]).unwrap();
+    assert_eq!(decided[&name("api.local")], has);
+}
+
+#[test]
 fn a_name_that_has_an_address_keeps_it_and_gets_the_new_ports() {
     let kept = Assigned {
         ip: [127, 77, 8, 8].into(),

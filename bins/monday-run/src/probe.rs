@@ -88,13 +88,13 @@ async fn until_success(
 /// Tries once.
 async fn once(probe: &Probe, spec: &Arc<CheckedSpec>, helpers: &Helpers) -> Result<(), String> {
     match probe {
-        Probe::Tcp(address) => tcp::connect(address).await.map(drop),
+        Probe::Tcp(address) => tcp::connect(address, spec.hosts_file()).await.map(drop),
         Probe::Http(url) if url.starts_with("https:") => {
             // A program that everybody has, rather than a second TLS library in a guardian of two megabytes.
             let words = ["curl", "-sfk", "-o", "/dev/null", url].map(str::to_owned);
             execute(&words, spec, helpers).await
         }
-        Probe::Http(url) => http::get(url).await,
+        Probe::Http(url) => http::get(url, spec.hosts_file()).await,
         Probe::Exec(words) => execute(words, spec, helpers).await,
         Probe::Log(_) | Probe::Notify => Ok(()),
     }

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 
 use monday_shared::platform;
+use monday_shared::platform::private_hosts;
 use monday_shared::start_fault::StartFault;
 use nix::sys::signal::Signal;
 
@@ -63,6 +64,9 @@ pub fn spawn(
         })
     };
     let mut command = command(spec, surroundings);
+    if let Some(file) = spec.hosts_file() {
+        private_hosts::give(&mut command, file)?;
+    }
     let (stdout, stderr) = match output {
         Output::Pipes => {
             let (stdout, stdout_writer) = io::pipe().map_err(os)?;

@@ -203,12 +203,19 @@ impl CheckedSpec {
         self.spec.log_file.as_ref()
     }
 
-    /// Another command in the same surroundings: the same folder and environment, nothing else.
+    /// What it sees in the place of the machine's hosts file.
+    #[must_use]
+    pub fn hosts_file(&self) -> Option<&Path> {
+        self.spec.hosts_file.as_deref()
+    }
+
+    /// Another command in the same surroundings: the same folder, environment and hosts file, nothing else.
     #[must_use]
     pub fn beside(&self, command: Vec<String>) -> RunSpec {
         RunSpec {
             dir: self.spec.dir.clone(),
             env: self.spec.env.clone(),
+            hosts_file: self.spec.hosts_file.clone(),
             ..RunSpec::new(command)
         }
     }

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use tokio::process::{Child, Command};
 
 use crate::address_env::Variable;
 use crate::platform;
+use crate::platform::private_hosts;
 use crate::start_fault::{Attempt, StartFault, explain};
 
 /// What to run, and what it finds in its environment.
@@ -20,13 +22,19 @@ pub struct CommandSpec {
     pub words: Vec<OsString>,
     /// Where things are.
     pub env: Vec<Variable>,
+    /// What it sees in the place of `/etc/hosts`.
+    pub hosts_file: Option<PathBuf>,
 }
 
 impl CommandSpec {
     /// The command of the command line, if there is one.
     #[must_use]
     pub fn from_words(words: Vec<OsString>, env: Vec<Variable>) -> Option<Self> {
-        (!words.is_empty()).then_some(Self { words, env })
+        (!words.is_empty()).then_some(Self {
+            words,
+            env,
+            hosts_file: None,
+        })
     }
 }
 
@@ -69,6 +77,9 @@ impl Running {
             .env_remove("NOTIFY_SOCKET");
         if !own_stdin {
             command.stdin(std::process::Stdio::null());
+        }
+        if let Some(file) = &spec.hosts_file {
+            private_hosts::give(&mut command, file)?;
         }
         platform::unblock_signals(&mut command);
         platform::die_with_parent(&mut command, Signal::SIGTERM);

@@ -30,8 +30,12 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
+use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::process::Command;
+
+use crate::start_fault::StartFault;
 
 #[cfg(target_os = "linux")]
 mod linux;
@@ -70,9 +74,53 @@ pub fn copy_of_system(file: &Path) -> io::Result<()> {
     new.write_all(&content)
 }
 
+/// Makes a command see that file as its hosts file. To be called before anything else that asks for `pre_exec`: a new user
+/// namespace forgets, for example, that the command is to die with us.
+///
+/// # Errors
+/// [`StartFault::HostsFile`] if the file cannot be used. What else is wrong shows when the command is started.
+pub fn give(command: &mut Command, file: &Path) -> Result<(), StartFault> {
+    let hosts = PrivateHosts::new(file).map_err(|source| StartFault::HostsFile {
+        program: command.get_program().to_string_lossy().into_owned(),
+        path: file.to_owned(),
+        source,
+    })?;
+    hosts.apply(command);
+    Ok(())
+}
+
+/// The addresses that a hosts file with this content gives a host (hosts(5)), in its order.
+#[must_use]
+pub fn addresses_of(host: &str, content: &[u8]) -> Vec<IpAddr> {
+    let lines = content.split(|byte| *byte == b'\n');
+    lines
+        .filter_map(|line| {
+            let said = line.split(|byte| *byte == b'#').next()?;
+            let said = std::str::from_utf8(said).ok()?;
+            let mut words = said.split_ascii_whitespace();
+            let ip = words.next()?.parse().ok()?;
+            words
+                .any(|name| name.eq_ignore_ascii_case(host))
+                .then_some(ip)
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_has_the_addresses_of_its_lines() {
+        let content = b"# x\n127.0.0.1 localhost\r\n127.77.0.1\tAPI.test api # db.test\n\xff db.test\n::1 api.test";
+        let of = |host| addresses_of(host, content);
+        assert_eq!(
+            of("api.test"),
+            [IpAddr::from([127, 77, 0, 1]), "::1".parse().unwrap()]
+        );
+        assert_eq!(of("localhost"), [IpAddr::from([127, 0, 0, 1])]);
+        assert!(of("db.test").is_empty() && of("127.0.0.1").is_empty());
+    }
 
     #[test]
     fn a_copy_is_a_new_file_with_what_the_machine_has() {

@@ -44,6 +44,9 @@ pub struct RunSpec {
     /// A file that gets its output as well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log_file: Option<LogFile>,
+    /// A file that it sees in the place of `/etc/hosts`, as do its stop commands and its probe (Linux).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hosts_file: Option<PathBuf>,
 }
 
 /// When a command that ended by itself is started again.
@@ -189,6 +192,7 @@ impl RunSpec {
             keep_children: false,
             pty: false,
             log_file: None,
+            hosts_file: None,
         }
     }
 
@@ -216,7 +220,7 @@ mod tests {
             serde_json::to_string(&spec).unwrap(),
             r#"{"command":["x"],"stop_signal":"TERM","stop_timeout":"10s"}"#
         );
-        let full = r#"{"command":["x"],"stop_signal":"TERM","stop_timeout":"10s","stop_commands":[["y","z"]],"restart":{"when":"on-failure","max_restarts":3},"ready":{"probe":{"tcp":"localhost:80"},"interval":"1s","timeout":"1s","initial_delay":"0s","within":"1m"},"keep_children":true,"pty":true,"log_file":{"path":"x.log","max_bytes":1,"keep":2}}"#;
+        let full = r#"{"command":["x"],"stop_signal":"TERM","stop_timeout":"10s","stop_commands":[["y","z"]],"restart":{"when":"on-failure","max_restarts":3},"ready":{"probe":{"tcp":"localhost:80"},"interval":"1s","timeout":"1s","initial_delay":"0s","within":"1m"},"keep_children":true,"pty":true,"log_file":{"path":"x.log","max_bytes":1,"keep":2},"hosts_file":"x.hosts"}"#;
         let read: RunSpec = serde_json::from_str(full).unwrap();
         assert_eq!(serde_json::to_string(&read).unwrap(), full);
         let notify: Probe = serde_json::from_str(r#""notify""#).unwrap();

@@ -34,8 +34,11 @@ pub struct ProjectStatus {
     pub project: String,
     /// The supervisor's process id.
     pub pid: u32,
-    /// Whether host names are in the hosts file; if not, only addresses work.
+    /// Whether host names are in the machine's hosts file, so that every program finds them.
     pub names: bool,
+    /// Whether the project's own processes find host names, and nobody else does: elsewhere only addresses work.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub private_names: bool,
     /// Every app, in the order of the file.
     pub apps: Vec<AppStatus>,
     /// Every forward, in the order of the file.

@@ -41,7 +41,9 @@ fn back() -> io::Result<()> {
 fn front() -> io::Result<()> {
     let listener = listen("MONDAY_HOST_FRONT", FRONT_PORT)?;
     let own = listener.local_addr()?;
-    let names_work = resolves_to_loopback(FRONT_NAME, FRONT_PORT);
+    // Others than the project's own processes have to find the name, too.
+    let names_work = env::var("MONDAY_HOSTS").is_ok_and(|place| place == "system")
+        && resolves_to_loopback(FRONT_NAME, FRONT_PORT);
     say(&format!("listening on {own}"));
     if names_work {
         say(&format!("open  http://{FRONT_NAME}:{FRONT_PORT}/"));

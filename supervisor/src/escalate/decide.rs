@@ -1,5 +1,6 @@
 //! The decision, of what is known.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::{Query, Wish};
@@ -48,6 +49,16 @@ pub enum Names {
     Private,
     /// Nowhere: addresses work, names do not.
     Nowhere,
+}
+
+impl fmt::Display for Names {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::System => "system",
+            Self::Private => "private",
+            Self::Nowhere => "nowhere",
+        })
+    }
 }
 
 /// How monday-ipalias is started.

@@ -1,6 +1,6 @@
 //! Finds out what this machine allows.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -90,11 +90,25 @@ fn find(name: &str, path: &OsStr) -> Option<PathBuf> {
         .find(|file| file.is_file() && access(file, AccessFlags::X_OK).is_ok())
 }
 
-/// Whether the tool starts the helper now, without asking anybody (`-n` of sudo(8) and doas(1)).
+/// Whether the tool starts the helper now, without asking anybody.
 pub(super) fn starts_silently(tool: &Path, helper: &Path) -> bool {
+    works_silently(&silent_words(tool), helper)
+}
+
+/// The words before the path of a program that start it as root without asking anybody (`-n` of sudo(8) and doas(1)).
+pub(super) fn silent_words(tool: &Path) -> Vec<OsString> {
+    vec![tool.into(), "-n".into(), "--".into()]
+}
+
+/// Whether the helper starts now behind these words.
+#[must_use]
+pub fn works_silently(prefix: &[OsString], helper: &Path) -> bool {
+    let Some((tool, words)) = prefix.split_first() else {
+        return false;
+    };
     let mut command = Command::new(tool);
     command
-        .args(["-n", "--"])
+        .args(words)
         .arg(helper)
         .arg("--version")
         .stdin(Stdio::null())

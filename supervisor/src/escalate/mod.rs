@@ -10,7 +10,7 @@
 //! A password never passes through us. [`settle`] does all of it in this order, and is what a session calls:
 //!
 //! - [`Settled::prefix`] are the words to put before the path of monday-ipalias. Such a start never asks: should it be
-//!   started again after sudo has forgotten the password, it fails at once, and goes on without ([`Settled::otherwise`]).
+//!   started again after sudo has forgotten the password, it fails at once, and goes on without.
 //! - [`Settled::names`] says where the host names go, which decides how monday-ipalias and the apps are started.
 //! - [`Settled::warning`] is the one line that a user reads where something had to be left out.
 //!
@@ -77,8 +77,6 @@ pub struct Settled {
     pub prefix: Vec<OsString>,
     /// Where host names go.
     pub names: Names,
-    /// Where they go if it cannot be started with the prefix, later.
-    pub otherwise: Names,
     /// What a user should know, in one line.
     pub warning: Option<String>,
 }
@@ -97,13 +95,11 @@ pub fn settle(query: &Query) -> Settled {
         Ok(prefix) => Settled {
             prefix,
             names,
-            otherwise,
             warning,
         },
         Err(refused) => Settled {
             prefix: Vec::new(),
             names: otherwise,
-            otherwise,
             warning: Some(decide::went_on_without(
                 query,
                 otherwise,

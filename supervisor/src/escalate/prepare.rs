@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use monday_shared::platform;
 
 use super::decide::Escalation;
-use super::facts::starts_silently;
+use super::facts::{silent_words, starts_silently};
 
 /// What sudo asks with; `%p` becomes whose password it wants (sudo(8), `-p`).
 const PROMPT: &str =
@@ -58,7 +58,7 @@ pub fn prepare(escalation: &Escalation, helper: &Path) -> Result<Vec<OsString>, 
         }
     }
     // Never without `-n`: what is started later has no terminal to ask on.
-    Ok(vec![tool.into(), "-n".into(), "--".into()])
+    Ok(silent_words(tool))
 }
 
 /// `sudo -v`: it asks on the terminal, whatever our standard streams are, and remembers the answer.

@@ -59,6 +59,8 @@ pub struct Step {
     pub env: Vec<(String, String)>,
     /// Files of more variables, which win over `env`; read when the step starts, since an earlier step may write them.
     pub env_files: Vec<PathBuf>,
+    /// What it sees in the place of `/etc/hosts`; nothing: the machine's own. Decided when the project starts.
+    pub hosts_file: Option<PathBuf>,
 }
 
 impl Step {
@@ -70,11 +72,24 @@ impl Step {
             dir,
             env: section.env.clone(),
             env_files: section.env_files.clone(),
+            hosts_file: None,
         })
     }
 }
 
 impl App {
+    /// Every process of it.
+    pub(super) fn steps_mut(&mut self) -> impl Iterator<Item = &mut Step> {
+        let Self {
+            setup,
+            build,
+            run,
+            stop_commands,
+            ..
+        } = self;
+        [setup, build, run, stop_commands].into_iter().flatten()
+    }
+
     pub(super) fn of(app: &Declared) -> Self {
         let section = |section: &Option<Section>, default_dir: Option<&PathBuf>| {
             let section = section.as_ref()?;

@@ -12,6 +12,8 @@ pub mod route;
 mod status;
 pub mod tunnel;
 
+use std::path::Path;
+
 use crate::config::project::{Project, Settings};
 
 pub use app::{App, Step};
@@ -70,6 +72,20 @@ impl Plan {
             labels.push(app.name.clone());
         }
         labels
+    }
+
+    /// Every process of every app shall see this file in the place of `/etc/hosts`.
+    pub fn see_hosts(&mut self, file: &Path) {
+        for step in self.apps.iter_mut().flat_map(App::steps_mut) {
+            step.hosts_file = Some(file.to_owned());
+        }
+    }
+
+    /// The lowest port below 1024 that is listened on at the address of a host name.
+    #[must_use]
+    pub fn low_port(&self) -> Option<u16> {
+        let low = self.routes.iter().filter(|route| route.listen.is_low());
+        low.map(|route| route.listen.port).min()
     }
 
     /// The routes of a forward, in the order of its ports.

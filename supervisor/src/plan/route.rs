@@ -27,6 +27,9 @@ pub struct Route {
     pub faults: Vec<FaultSpec>,
 }
 
+/// Below this one a port takes a right on most machines (ip(7), `ip_unprivileged_port_start`).
+const FIRST_FREE_PORT: u16 = 1024;
+
 /// Where a route listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listen {
@@ -37,6 +40,12 @@ pub struct Listen {
 }
 
 impl Listen {
+    /// Whether it is a port that takes a right, on an address that monday-ipalias gave: then monday-ipalias can bind it.
+    #[must_use]
+    pub fn is_low(&self) -> bool {
+        self.hostname.is_some() && self.port < FIRST_FREE_PORT
+    }
+
     /// The address to bind, given the address of a host name.
     #[must_use]
     pub fn address(&self, address_of: impl FnOnce(&str) -> Option<IpAddr>) -> Option<SocketAddr> {

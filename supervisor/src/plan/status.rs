@@ -12,6 +12,7 @@ impl Plan {
             project: self.project.clone(),
             pid,
             names: false,
+            private_names: false,
             apps: self
                 .apps
                 .iter()

@@ -4,7 +4,7 @@ mod starter;
 mod survivors;
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +21,9 @@ use crate::config::Project;
 use crate::config::project::{Condition, Dependency};
 use crate::error::Error;
 use crate::escalate::CALLER_VARIABLES;
+use crate::escalate::decide::Names;
 use crate::files::Data;
+use crate::naming::Naming;
 use crate::plan::{App, Plan};
 use crate::sidecar::nursery::Nursery;
 use crate::state::State;
@@ -38,6 +40,9 @@ use starter::Starter;
 /// After this long, a stop says what it is waiting for.
 const TELL_AFTER: Duration = Duration::from_secs(2);
 
+/// By this variable an app knows whether what it prints for people may hold host names: `system`, `private`, `nowhere`.
+const NAMES_VARIABLE: &str = "MONDAY_HOSTS";
+
 /// The sidecars of a project.
 #[derive(Debug)]
 pub struct Session {
@@ -46,6 +51,10 @@ pub struct Session {
     nursery: Nursery,
     ipalias: Option<Ipalias>,
     fwd: Option<Fwd>,
+    /// Where host names go.
+    names: Names,
+    /// The control socket of a monday-ipalias that may bind what we may not.
+    ports_from: Option<PathBuf>,
     tcpproxy: Option<Tcpproxy>,
     watcher: Option<Watcher>,
     apps: Arc<Apps>,
@@ -61,20 +70,22 @@ impl Session {
     pub fn start(
         project: Project,
         plan: Plan,
-        hosts_file: &Path,
+        naming: &Naming,
         folder: &Path,
         state: State,
     ) -> Result<Self, Error> {
         survivors::end(folder, &state);
         let nursery = Nursery::default();
         let starter = Starter::new(folder, nursery.clone(), state.clone());
+        let mut ports_from = None;
         let ipalias = if plan.hostnames.is_empty() {
             None
         } else {
             let mut launch = starter.launch(ipalias::NAME, None)?;
-            launch.args = vec!["--hosts-file".into(), hosts_file.into()];
+            naming.apply(&mut launch);
             // It serves us, not whoever opened the root shell that we may have been started from.
             launch.hidden = &CALLER_VARIABLES;
+            ports_from = naming.escalates().then(|| launch.socket.clone());
             let (sidecar, news) = starter.keep(launch, Bulk::Skip);
             tokio::spawn(names::watch(news, state.clone()));
             Some(sidecar)
@@ -137,6 +148,8 @@ impl Session {
             nursery,
             ipalias,
             fwd,
+            names: naming.names(),
+            ports_from,
             tcpproxy,
             watcher,
             apps,
@@ -235,8 +248,14 @@ impl Session {
             );
         }
         let mut addresses = Addresses::default();
+        let mut place = None;
         if let Some(ipalias) = &self.ipalias {
-            names::assign(ipalias, &self.plan, &self.state, &mut addresses).await;
+            place = Some(
+                names::assign(ipalias, &self.plan, self.names, &self.state, &mut addresses).await,
+            );
+            if let Some(socket) = &self.ports_from {
+                addresses.given_by(socket);
+            }
             for app in &self.plan.apps {
                 let ip = app
                     .hostname
@@ -261,6 +280,7 @@ impl Session {
             .await;
         }
         let mut environment = self.plan.env.clone();
+        environment.extend(place.map(|place| (NAMES_VARIABLE.to_owned(), place.to_string())));
         environment.extend(addresses.environment(&self.plan));
         let surroundings = Arc::new(Surroundings {
             environment: environment.clone(),

@@ -48,6 +48,7 @@ impl Starter {
             executable: self.locator.find(name)?,
             socket: self.folder.join(format!("{socket}.sock")),
             app,
+            escalation: None,
             args: Vec::new(),
             hidden: &[],
         })

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::launch::{Ended, Launch, Process};
 use super::nursery::Nursery;
+use crate::escalate::facts::works_silently;
 use crate::state::State;
 
 /// How many events wait for whoever handles them before the sidecar's own queue takes over.
@@ -199,6 +200,7 @@ where
             let started = Instant::now();
             let trouble = self.one_life().await;
             let Some(trouble) = trouble else { return };
+            self.go_on_without_root().await;
             // What it left behind is ended first: the next one shall find ports and files free.
             let strays = self.surroundings.nursery.end_strays().await;
             if strays > 0 {
@@ -216,6 +218,30 @@ where
                 () = tokio::time::sleep(pause) => {}
             }
         }
+    }
+
+    /// After a death, it may be that it cannot become root any more: sudo forgets.
+    async fn go_on_without_root(&mut self) {
+        let Some(escalation) = self.launch.escalation.clone() else {
+            return;
+        };
+        let helper = self.launch.executable.clone();
+        let prefix = escalation.prefix;
+        let works = tokio::task::spawn_blocking(move || works_silently(&prefix, &helper)).await;
+        if works.unwrap_or(false) {
+            return;
+        }
+        self.launch.escalation = None;
+        self.launch.args = escalation.args_without;
+        self.surroundings.state.notice(
+            Level::Warning,
+            None,
+            format!(
+                "{} cannot become root any more without asking for a password, and goes on without: host names stay as they \
+                 are, new ports below 1024 cannot be listened on; start the project anew to put that right",
+                self.launch.name
+            ),
+        );
     }
 
     /// From start to end; returns what went wrong, if the end was not asked for.

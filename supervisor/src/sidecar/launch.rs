@@ -9,6 +9,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use monday_shared::protocol::run::Exit;
+use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -33,12 +34,23 @@ pub struct Launch {
     pub app: Option<String>,
     /// The executable.
     pub executable: PathBuf,
+    /// How it becomes root, where it does; and what then.
+    pub escalation: Option<Escalation>,
     /// Its control socket.
     pub socket: PathBuf,
     /// Arguments besides the common ones.
     pub args: Vec<OsString>,
     /// Variables of our environment that are not for it.
     pub hidden: &'static [&'static str],
+}
+
+/// A start through sudo or doas.
+#[derive(Clone, Debug)]
+pub struct Escalation {
+    /// The words before the path of the executable; at least one.
+    pub prefix: Vec<OsString>,
+    /// The arguments with which it is started without them, once they do not work any more.
+    pub args_without: Vec<OsString>,
 }
 
 /// A sidecar that could not be started.
@@ -98,12 +110,23 @@ impl Launch {
         }
     }
 
+    /// The program, perhaps behind the one that makes it root.
+    fn program(&self) -> Command {
+        let prefix = self.escalation.as_ref().map(|how| how.prefix.split_first());
+        let Some(Some((tool, words))) = prefix else {
+            return Command::new(&self.executable);
+        };
+        let mut command = Command::new(tool);
+        command.args(words).arg(&self.executable);
+        command
+    }
+
     /// Starts it and waits until it is ready.
     ///
     /// # Errors
     /// [`LaunchError`]: nothing of it is left then.
     pub async fn start(&self, nursery: &Nursery) -> Result<Process, LaunchError> {
-        let mut command = Command::new(&self.executable);
+        let mut command = self.program();
         command
             .arg("--control")
             .arg(&self.socket)
@@ -196,7 +219,10 @@ impl Process {
     async fn kill(&mut self) -> Option<ExitStatus> {
         if let Some(pid) = self.child.id().and_then(|pid| i32::try_from(pid).ok()) {
             // Not waited for yet, so the number is still its own.
-            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+            if kill(Pid::from_raw(pid), Signal::SIGKILL) == Err(Errno::EPERM) {
+                // It is root's. It has lost its lifeline, and ends when it can.
+                return None;
+            }
         }
         self.wait().await
     }

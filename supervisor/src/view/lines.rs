@@ -160,6 +160,12 @@ impl Lines {
                 lines,
             );
         }
+        if project.private_names {
+            self.own(
+                &"host names are for the project's own processes alone: elsewhere, in a browser say, use the addresses",
+                lines,
+            );
+        }
     }
 }
 

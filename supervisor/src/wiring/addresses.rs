@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
 
 use monday_shared::address_env::{self, Variable};
 
@@ -13,12 +14,24 @@ pub struct Addresses {
     names: HashMap<String, IpAddr>,
     routes: HashMap<String, SocketAddr>,
     tunnels: HashMap<String, SocketAddr>,
+    ports_from: Option<PathBuf>,
 }
 
 impl Addresses {
     /// A host name got an address.
     pub fn name(&mut self, name: &str, ip: IpAddr) {
         self.names.insert(name.to_owned(), ip);
+    }
+
+    /// The monday-ipalias with that control socket gives the addresses.
+    pub fn given_by(&mut self, socket: &Path) {
+        self.ports_from = Some(socket.to_owned());
+    }
+
+    /// Who binds the port of a route that we may not bind.
+    #[must_use]
+    pub fn ports_from(&self, route: &Route) -> Option<PathBuf> {
+        self.ports_from.clone().filter(|_| route.listen.is_low())
     }
 
     /// A route listens.

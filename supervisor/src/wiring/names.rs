@@ -7,6 +7,7 @@ use monday_shared::rpc::client::ClientError;
 use tokio::sync::mpsc;
 
 use super::addresses::Addresses;
+use crate::escalate::decide::Names as Place;
 use crate::plan::{Hostname, Plan};
 use crate::sidecar::keeper::{News, Sidecar};
 use crate::state::State;
@@ -14,8 +15,15 @@ use crate::state::State;
 /// The kept monday-ipalias.
 pub type Ipalias = Sidecar<Assign>;
 
-/// Assigns every host name of the plan. A name that cannot be had is told, and what needs it fails; the others go on.
-pub async fn assign(ipalias: &Ipalias, plan: &Plan, state: &State, addresses: &mut Addresses) {
+/// Assigns every host name of the plan, and returns where they lead to their addresses. A name that cannot be had is told,
+/// and what needs it fails; the others go on.
+pub async fn assign(
+    ipalias: &Ipalias,
+    plan: &Plan,
+    place: Place,
+    state: &State,
+    addresses: &mut Addresses,
+) -> Place {
     let specs: Vec<NameSpec> = plan.hostnames.iter().map(spec).collect();
     let assigned = match ipalias
         .call(&Assign {
@@ -35,7 +43,7 @@ pub async fn assign(ipalias: &Ipalias, plan: &Plan, state: &State, addresses: &m
         }
     };
     let Some(Names { names, hosts }) = assigned else {
-        return;
+        return Place::Nowhere;
     };
     for name in &names {
         addresses.name(&name.name, name.ip);
@@ -47,14 +55,22 @@ pub async fn assign(ipalias: &Ipalias, plan: &Plan, state: &State, addresses: &m
     ipalias.wish(Some(Assign {
         names: names.iter().map(|name| pinned(plan, name)).collect(),
     }));
-    state.names(matches!(hosts, HostsStatus::Written { .. }) || names.iter().all(|n| n.resolves));
-    if let HostsStatus::Unwritable { file, reason } = hosts {
+    let work = matches!(hosts, HostsStatus::Written { .. }) || names.iter().all(|n| n.resolves);
+    match place {
+        Place::Private => state.private_names(work),
+        Place::System | Place::Nowhere => state.names(work),
+    }
+    // Where they go nowhere, that was said before.
+    if place != Place::Nowhere
+        && let HostsStatus::Unwritable { file, reason } = hosts
+    {
         state.notice(
             Level::Warning,
             None,
             format!("host names work by address only, because {file} cannot be written: {reason}"),
         );
     }
+    if work { place } else { Place::Nowhere }
 }
 
 async fn assign_each(

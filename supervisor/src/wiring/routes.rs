@@ -149,6 +149,7 @@ async fn open_forward(
 fn spec(route: &Route, addresses: &Addresses) -> Option<RouteSpec> {
     let listen = route.listen.address(|name| addresses.of_name(name))?;
     let mut spec = RouteSpec::new(&route.id, listen.to_string(), addresses.target(route)?);
+    spec.ports_from = addresses.ports_from(route);
     if let Some(wait) = route.connect_wait {
         spec.connect_wait = wait;
     }

@@ -51,6 +51,7 @@ pub async fn of_app(app: &App, common: &[Variable]) -> Result<Option<RunSpec>, E
 pub async fn of_step(step: &Step, common: &[Variable]) -> Result<RunSpec, EnvFileError> {
     let mut spec = RunSpec::new(step.argv.clone());
     spec.dir.clone_from(&step.dir);
+    spec.hosts_file.clone_from(&step.hosts_file);
     let mut files = Vec::with_capacity(step.env_files.len());
     for path in &step.env_files {
         files.push(env_file::read(path).await);

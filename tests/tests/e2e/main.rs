@@ -31,7 +31,9 @@ mod tcpproxy_alone;
 // The supervisor.
 mod bad_input;
 mod configured;
+mod escalated;
 mod recovery;
+mod rootless;
 mod second_terminal;
 mod side_by_side;
 mod stopping;

@@ -100,6 +100,10 @@ pub(super) struct CommandArgs {
     #[arg(long, value_name = "COUNT", default_value = "3", requires = "log_file", help_heading = MORE)]
     log_file_keep: u32,
 
+    /// Let COMMAND see this file in the place of /etc/hosts; nobody else does, and no right is needed (Linux)
+    #[arg(long, value_name = "PATH", requires = "command", help_heading = MORE)]
+    hosts_file: Option<PathBuf>,
+
     /// What to run, and its arguments
     #[arg(trailing_var_arg = true, value_name = "COMMAND")]
     command: Vec<String>,
@@ -180,6 +184,7 @@ impl CommandArgs {
                 max_bytes: self.log_file_bytes,
                 keep: self.log_file_keep,
             }),
+            hosts_file: self.hosts_file,
         })
     }
 }

@@ -1,5 +1,7 @@
 //! Is anybody answering? One GET of HTTP/1.1 (RFC 9112), of whose answer only the status line is read.
 
+use std::path::Path;
+
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 
 use super::tcp;
@@ -55,9 +57,9 @@ impl<'a> Url<'a> {
 ///
 /// # Errors
 /// Why the answer is no success, in words.
-pub(crate) async fn get(url: &str) -> Result<(), String> {
+pub(crate) async fn get(url: &str, hosts: Option<&Path>) -> Result<(), String> {
     let parsed = Url::parse(url).ok_or_else(|| format!("`{url}` is not a URL"))?;
-    let mut stream = tcp::connect(&parsed.address).await?;
+    let mut stream = tcp::connect(&parsed.address, hosts).await?;
     let lost = |error: std::io::Error| format!("{url}: {error}");
     let request = format!(
         "GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: monday-run\r\nAccept: */*\r\nConnection: close\r\n\r\n",
@@ -137,7 +139,7 @@ mod tests {
             stream.write_all(reply.as_bytes()).await.unwrap();
             String::from_utf8(request[..bytes].to_vec()).unwrap()
         });
-        let answered = get(&url).await;
+        let answered = get(&url, None).await;
         assert!(
             server
                 .await
