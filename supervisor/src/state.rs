@@ -36,6 +36,7 @@ enum Change {
     ForwardOpen(String, Vec<ForwardRoute>),
     ForwardFailed(String, String),
     Tunnel(String, TunnelStatus),
+    ForwardBack(String),
     Sidecar(SidecarStatus),
     Notice(Level, Option<String>, String),
     Ready,
@@ -134,6 +135,11 @@ impl State {
             })
             .collect();
         self.change(Change::ForwardOpen(forward.to_owned(), routes));
+    }
+
+    /// A forward that did not work does again, where it was.
+    pub fn forward_back(&self, forward: &str) {
+        self.change(Change::ForwardBack(forward.to_owned()));
     }
 
     /// A forward does not work.
@@ -237,6 +243,11 @@ impl Keeper {
             Change::ForwardOpen(name, routes) => {
                 let forward = self.forward(&name)?;
                 forward.routes = routes;
+                forward.error = None;
+                Some(Event::Forward(forward.clone()))
+            }
+            Change::ForwardBack(name) => {
+                let forward = self.forward(&name)?;
                 forward.error = None;
                 Some(Event::Forward(forward.clone()))
             }

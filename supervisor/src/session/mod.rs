@@ -76,6 +76,7 @@ impl Session {
     ) -> Result<Self, Error> {
         survivors::end(folder, &state);
         let nursery = Nursery::default();
+        let board = Arc::new(Board::new(&plan));
         let starter = Starter::new(folder, nursery.clone(), state.clone());
         let mut ports_from = None;
         let ipalias = if plan.hostnames.is_empty() {
@@ -98,7 +99,6 @@ impl Session {
             tokio::spawn(routes::watch(news, state.clone()));
             Some(sidecar)
         };
-        let board = Arc::new(Board::new(&plan));
         let fwd = if plan.tunnels.is_empty() {
             None
         } else {

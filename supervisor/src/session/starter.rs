@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use monday_shared::protocol::common::Bulk;
-use monday_shared::protocol::method::Call;
 use monday_shared::protocol::run;
 use monday_shared::socket::runtime_dir::file_name;
 use serde::de::DeserializeOwned;
@@ -16,6 +15,7 @@ use crate::sidecar::keeper::{News, Sidecar, Surroundings};
 use crate::sidecar::launch::Launch;
 use crate::sidecar::locate::Locator;
 use crate::sidecar::nursery::Nursery;
+use crate::sidecar::wish::Wish;
 use crate::state::State;
 use crate::wiring::app::Guardian;
 use crate::wiring::progress::Board;
@@ -88,7 +88,7 @@ impl Starter {
         bulk: Bulk,
     ) -> (Sidecar<W>, mpsc::Receiver<News<E>>)
     where
-        W: Call + Clone + Send + Sync + 'static,
+        W: Wish,
         W::Reply: Send,
         E: DeserializeOwned + Send + 'static,
     {

@@ -3,7 +3,7 @@
 //! [`Keeper`] is the task, [`Sidecar`] the handle. Whoever uses the handle never sees a restart: a call that a death
 //! interrupted is made again to the next process, which is safe because every operation is idempotent.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use monday_shared::backoff::{Backoff, Policy};
 use monday_shared::protocol::common::Bulk;
@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::launch::{Ended, Launch, Process};
 use super::nursery::Nursery;
+use super::wish::Wish;
 use crate::escalate::facts::works_silently;
 use crate::state::State;
 
@@ -23,7 +24,14 @@ use crate::state::State;
 const EVENTS_AHEAD: usize = 16;
 
 /// How long a sidecar may take to clean up at the end before it is killed.
-const END_GRACE: std::time::Duration = std::time::Duration::from_secs(5);
+const END_GRACE: Duration = Duration::from_secs(5);
+
+/// How to ask again for what was refused after a restart: whoever took a port meanwhile may give it back at any moment.
+const ASK_AGAIN: Policy = Policy {
+    first: Duration::from_millis(500),
+    longest: Duration::from_secs(5),
+    healthy_after: Duration::MAX,
+};
 
 /// What the keeper tells the owner of the sidecar.
 #[derive(Debug)]
@@ -34,6 +42,10 @@ pub enum News<E> {
     Lagged(u64),
     /// The sidecar died. All that it had going is gone with it; it is being started again.
     Died,
+    /// A new sidecar refused this piece of the wish, for this reason; it is asked again.
+    Refused(String, String),
+    /// It has granted that piece after all.
+    Granted(String),
 }
 
 /// The handle of a kept sidecar. `W` is the call that carries the whole wish.
@@ -59,7 +71,7 @@ pub struct Surroundings {
 
 impl<W> Sidecar<W>
 where
-    W: Call + Clone + Send + Sync + 'static,
+    W: Wish,
     W::Reply: Send,
 {
     /// Starts to keep a sidecar. Its events come out of the returned channel, which has to be read.
@@ -189,7 +201,7 @@ struct Keeper<W, E> {
 
 impl<W, E> Keeper<W, E>
 where
-    W: Call + Clone + Send + Sync + 'static,
+    W: Wish,
     W::Reply: Send,
     E: DeserializeOwned + Send + 'static,
 {
@@ -293,18 +305,10 @@ where
             Ok(subscribed) => subscribed,
             Err(error) => return format!("{name} cannot be asked: {error}"),
         };
-        let wish = self.wished.borrow().clone();
         let told = async {
-            if let Some(wish) = wish
-                && let Err(error) = client.call(&wish).await
-            {
-                self.surroundings.state.notice(
-                    Level::Error,
-                    Some(self.launch.label()),
-                    format!("after its restart: {error}"),
-                );
-            }
+            let refused = self.tell(&client).await;
             self.connected.send_replace(Some(client.clone()));
+            self.insist(&client, refused).await;
             std::future::pending::<()>().await;
         };
         tokio::select! {
@@ -313,6 +317,67 @@ where
             () = self.pass_on_log(process) => {}
         }
         format!("{name} died")
+    }
+
+    /// Tells the wish, and returns the pieces of it that were refused and shall be asked for again.
+    async fn tell(&self, client: &Client) -> Vec<W> {
+        let Some(wish) = self.wished.borrow().clone() else {
+            return Vec::new();
+        };
+        let Err(error) = client.call(&wish).await else {
+            return Vec::new();
+        };
+        let pieces = wish.pieces();
+        if pieces.len() == 1 {
+            return self.refused(wish, &error).await.into_iter().collect();
+        }
+        let mut refused = Vec::new();
+        for piece in pieces {
+            if let Err(error) = client.call(&piece).await {
+                refused.extend(self.refused(piece, &error).await);
+            }
+        }
+        refused
+    }
+
+    /// Tells that a piece was refused; returns it if it is to be asked for again.
+    async fn refused(&self, piece: W, error: &ClientError) -> Option<W> {
+        if let Some(subject) = piece.subject() {
+            // Nobody may handle it any more.
+            let _ = self
+                .news
+                .send(News::Refused(subject, error.to_string()))
+                .await;
+            return Some(piece);
+        }
+        self.surroundings.state.notice(
+            Level::Error,
+            Some(self.launch.label()),
+            format!("after its restart: {error}"),
+        );
+        None
+    }
+
+    /// Asks for pieces again until they are granted, or wished for no more.
+    async fn insist(&self, client: &Client, mut refused: Vec<W>) {
+        let mut backoff = Backoff::new(ASK_AGAIN);
+        while !refused.is_empty() {
+            tokio::time::sleep(backoff.failed_after(Duration::ZERO)).await;
+            let wished = self.wished.borrow().as_ref().map(Wish::pieces);
+            let wished = wished.unwrap_or_default();
+            refused.retain(|piece| wished.contains(piece));
+            let mut left = Vec::new();
+            for piece in refused {
+                match client.call(&piece).await {
+                    Ok(_) => {
+                        let subject = piece.subject().unwrap_or_default();
+                        let _ = self.news.send(News::Granted(subject)).await;
+                    }
+                    Err(_) => left.push(piece),
+                }
+            }
+            refused = left;
+        }
     }
 
     async fn pass_on(&self, events: &mut Events<E>) {

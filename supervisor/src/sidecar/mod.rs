@@ -5,3 +5,4 @@ pub mod keeper;
 pub mod launch;
 pub mod locate;
 pub mod nursery;
+pub mod wish;

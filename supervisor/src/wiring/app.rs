@@ -147,7 +147,7 @@ impl Guardian {
                     // Output goes a shorter way: what comes behind this shall not be shown before it.
                     self.state.settled().await;
                 }
-                News::Event(Event::Ready { .. }) => {}
+                News::Event(Event::Ready { .. }) | News::Refused(..) | News::Granted(_) => {}
                 News::Lagged(dropped) => self.state.notice(
                     Level::Warning,
                     Some(self.app.name.clone()),

@@ -131,8 +131,25 @@ fn pinned(plan: &Plan, name: &NameStatus) -> NameSpec {
 /// Shows what monday-ipalias tells, as long as it is kept.
 pub async fn watch(mut news: mpsc::Receiver<News<Event>>, state: State) {
     while let Some(news) = news.recv().await {
-        if let News::Event(event @ Event::Rewritten { .. }) = news {
-            state.notice(Level::Info, None, event.to_string());
+        match news {
+            News::Event(event @ Event::Rewritten { .. }) => {
+                state.notice(Level::Info, None, event.to_string());
+            }
+            News::Refused(name, why) => {
+                state.notice(
+                    Level::Error,
+                    Some(name),
+                    format!("it has no address: {why}"),
+                );
+            }
+            News::Granted(name) => {
+                state.notice(
+                    Level::Info,
+                    Some(name),
+                    "it has its address again".to_owned(),
+                );
+            }
+            _ => {}
         }
     }
 }

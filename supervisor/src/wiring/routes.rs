@@ -10,6 +10,7 @@ use super::addresses::Addresses;
 use super::progress::{Board, Progress};
 use crate::plan::{Forward, Plan, Route, Target};
 use crate::sidecar::keeper::{News, Sidecar};
+use crate::sidecar::wish::forward_of;
 use crate::state::State;
 
 /// The kept monday-tcpproxy.
@@ -172,12 +173,9 @@ pub async fn watch(mut news: mpsc::Receiver<News<Event>>, state: State) {
                 Some(forward_of(&id).to_owned()),
                 format!("cannot accept connections, trying on: {error}"),
             ),
+            News::Refused(forward, why) => state.forward_failed(&forward, why),
+            News::Granted(forward) => state.forward_back(&forward),
             _ => {}
         }
     }
-}
-
-/// The forward that a route belongs to: its id is `forward:L`.
-fn forward_of(id: &str) -> &str {
-    id.rsplit_once(':').map_or(id, |(forward, _)| forward)
 }

@@ -5,9 +5,10 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use monday_tests::process::Process;
 use monday_tests::skip::{missing_programs, skip};
@@ -354,4 +355,101 @@ fn without_the_right_everything_goes_on_and_one_line_says_what_does_not() {
         .lines()
         .filter(|line| line.contains("--escalate is none"));
     assert_eq!(warnings.count(), 1, "{}", told.stdout);
+}
+
+/// What is shown on a terminal of the test's own.
+struct Screen {
+    script: Child,
+    shown: String,
+}
+
+impl Screen {
+    /// Reads until this is shown.
+    fn until(&mut self, text: &str) {
+        let mut bytes = [0; 256];
+        while !self.shown.contains(text) {
+            let screen = self.script.stdout.as_mut().unwrap();
+            let read = screen.read(&mut bytes).unwrap();
+            assert_ne!(read, 0, "`{text}` is not in: {}", self.shown);
+            let more = String::from_utf8_lossy(&bytes[..read]);
+            self.shown.push_str(&more);
+        }
+    }
+
+    fn type_keys(&mut self, keys: &str) {
+        let keyboard = self.script.stdin.as_mut().unwrap();
+        keyboard.write_all(keys.as_bytes()).unwrap();
+    }
+}
+
+#[test]
+fn on_a_terminal_the_password_is_asked_for_before_anything_else_is_shown() {
+    let test = "escalated::on_a_terminal_the_password_is_asked_for_before_anything_else_is_shown";
+    if !enter(test, "script") {
+        return;
+    }
+    let world = machine();
+    fs::remove_file("/etc/doas.conf").unwrap();
+    let with_password = "
+        printf 'root:*:1:0:::::\\nnobody:*:1:0:::::\\n' > /etc/shadow && chmod 600 /etc/shadow &&
+        echo nobody:secret | chpasswd && sed -i s/NOPASSWD/PASSWD/ /etc/sudoers.d/monday";
+    let made = Command::new("sh").args(["-ec", with_password]).status();
+    assert!(made.unwrap().success());
+    let config = world.file("config/shop.yaml", &yaml(&world, "shop"));
+    let supervisor = world.executables().join("monday-supervisor");
+    let words = format!(
+        "{} run shop --config {}",
+        supervisor.display(),
+        config.display()
+    );
+    let script = world
+        .command("script")
+        .args([
+            "--quiet",
+            "--flush",
+            "--return",
+            "--command",
+            &words,
+            "/dev/null",
+        ])
+        .env("MONDAY_BIN_DIR", INSTALLED)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let shown = String::new();
+    let mut screen = Screen { script, shown };
+    screen.until("password for nobody: ");
+    let before = screen.shown.clone();
+    assert!(before.contains("monday-ipalias needs root"), "{before}");
+    // sudo may say something of its own; the project has said nothing yet.
+    assert!(
+        !before.contains("shop, from") && !before.contains(" | "),
+        "{before}"
+    );
+    screen.type_keys("secret\n");
+    screen.until("shop is up");
+    assert_eq!(screen.shown.matches("password for").count(), 1);
+    assert_eq!(ask(&world, "shop"), "hello from shop");
+    // The terminal's Ctrl-C.
+    screen.type_keys("\x03");
+    screen.script.wait().unwrap();
+    assert_eq!(fs::read_to_string("/etc/hosts").unwrap(), ORIGINAL);
+}
+
+#[test]
+fn where_both_helpers_die_at_once_port_80_comes_back_as_soon_as_it_can_be_handed_over() {
+    let test = "escalated::where_both_helpers_die_at_once_port_80_comes_back_as_soon_as_it_can_be_handed_over";
+    if !enter(test, "sudo") {
+        return;
+    }
+    let world = machine();
+    let (mut process, ready) = start(&world, "shop", "auto");
+    await_line(&mut process, "back", "listening");
+    kill_hard(find_below(process.pid(), "monday-ipalias"));
+    kill_hard(pid_of(&ready["sidecars"], "monday-tcpproxy"));
+    assert_eq!(ask(&world, "shop"), "hello from shop");
+    process.signal(Signal::SIGTERM);
+    assert_eq!(process.wait(), 143);
+    assert_eq!(fs::read_to_string("/etc/hosts").unwrap(), ORIGINAL);
 }

@@ -281,3 +281,15 @@ fn assert_nothing_left(world: &World) {
     world.assert_hosts_untouched();
     world.assert_no_survivors(PATIENCE);
 }
+
+#[test]
+fn who_is_started_with_hangups_ignored_outlives_the_terminal() {
+    let world = World::new();
+    let script = "trap '' HUP; exec monday-tcpproxy --output json 0=1";
+    let mut process = world.start("sh", ["-c", script]);
+    process.ready();
+    process.signal(Signal::SIGHUP);
+    // The first one is taken before the second, if it is taken at all.
+    process.signal(Signal::SIGTERM);
+    assert_eq!(process.wait(), 143);
+}

@@ -1,9 +1,10 @@
 //! What comes back after it died, and what does not.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use monday_tests::http;
+use monday_tests::port::free_port;
 use monday_tests::wait::Deadline;
 use monday_tests::world::World;
 use nix::sys::signal::Signal;
@@ -215,4 +216,51 @@ fn an_app_is_restarted_from_a_second_terminal() {
         refused.message.contains("nothing") && refused.message.contains("api"),
         "{refused}"
     );
+}
+
+#[test]
+fn a_port_that_somebody_took_meanwhile_keeps_no_other_forward_away_and_comes_back_when_it_is_free()
+{
+    let world = World::new();
+    let (yaml, _) = shop(&world);
+    let other = free_port();
+    let yaml = format!(
+        "{yaml}      - name: other
+        type: proxy
+        values:
+          hostname: {}
+          proxy_hostname: {}
+          ports: ['{other}:9']
+",
+        world.host("other"),
+        world.host("back"),
+    );
+    let (mut process, ready) = start(&world, &yaml);
+    let address = api_address(&ready);
+    // Nobody puts a new one in its place before the port is taken.
+    process.signal(Signal::SIGSTOP);
+    kill_hard(pid_of(&ready["sidecars"], "monday-tcpproxy"));
+    let deadline = Deadline::patient();
+    let holder = loop {
+        match TcpListener::bind(address) {
+            Ok(holder) => break holder,
+            Err(error) => assert!(!deadline.passed(), "{error}"),
+        }
+    };
+    process.signal(Signal::SIGCONT);
+    let lost = process.event_where("the loss of api", |event| {
+        event["event"] == "forward" && event["name"] == "api" && event["error"].is_string()
+    });
+    let pid = format!("pid {}", std::process::id());
+    assert!(lost["error"].as_str().unwrap().contains(&pid), "{lost}");
+    let status = status(&world, "shop");
+    assert!(named(&status["forwards"], "other")["error"].is_null());
+    let other = named(&status["forwards"], "other")["routes"][0]["listen"].as_str();
+    let other: SocketAddr = other.unwrap().parse().unwrap();
+    assert!(TcpStream::connect(other).is_ok());
+    drop(holder);
+    process.event_where("api's return", |event| {
+        event["event"] == "forward" && event["name"] == "api" && event["error"].is_null()
+    });
+    assert_eq!(http::get(address).unwrap(), "hello from back");
 }

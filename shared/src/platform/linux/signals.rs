@@ -3,8 +3,10 @@
 #![allow(unsafe_code)]
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
+use std::sync::OnceLock;
 
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -16,8 +18,22 @@ use super::super::{Caught, ENDING_SIGNALS};
 /// `si_code` of a signal that the kernel itself sent, as the terminal driver does at Ctrl-C (sigaction(2)).
 const SI_KERNEL: i32 = 0x80;
 
+/// Those that end us. Whoever started us with SIGHUP ignored, as nohup(1) does, wants us to outlive the terminal.
 fn ending_signals() -> SigSet {
-    ENDING_SIGNALS.into_iter().collect()
+    static HANGUP_IGNORED: OnceLock<bool> = OnceLock::new();
+    let hangup_ignored = *HANGUP_IGNORED.get_or_init(|| is_ignored(Signal::SIGHUP));
+    ENDING_SIGNALS
+        .into_iter()
+        .filter(|signal| *signal != Signal::SIGHUP || !hangup_ignored)
+        .collect()
+}
+
+fn is_ignored(signal: Signal) -> bool {
+    let mut action = MaybeUninit::<libc::sigaction>::uninit();
+    // SAFETY: without a new action this only asks, and writes the present one into memory of the right size.
+    let asked = unsafe { libc::sigaction(signal as i32, std::ptr::null(), action.as_mut_ptr()) };
+    // SAFETY: it was written if the call succeeded.
+    asked == 0 && unsafe { action.assume_init() }.sa_sigaction == libc::SIG_IGN
 }
 
 /// Keeps the ending signals from ending the process at once. To be called before any other thread exists, since each
