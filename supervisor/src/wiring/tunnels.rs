@@ -90,7 +90,7 @@ pub async fn watch(
         match news {
             News::Event(event) => watcher.event(event),
             News::Died => watcher.died(),
-            News::Lagged(_) => {}
+            News::Lagged(_) | News::Refused(..) | News::Granted(_) => {}
         }
     }
 }
