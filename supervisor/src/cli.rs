@@ -112,6 +112,11 @@ fn takes_next_word(definition: &clap::Command, option: &str) -> bool {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run a project (the default)
+    #[command(after_help = "\
+Examples:
+  monday-supervisor run shop                    until Ctrl-C
+  monday-supervisor run shop -- make check      then a command, whose status it ends with
+  monday-supervisor run shop --output json      events for programs")]
     Run(RunArgs),
     /// Tell everything that is wrong with the configuration; exit status 2 if a project cannot run
     #[command(after_help = "\
@@ -151,20 +156,48 @@ Examples:
   MONDAY_EDITOR=code MONDAY_EDITOR_ARGS=-n,--wait monday-supervisor edit")]
     Edit(EditArgs),
     /// How a running project is: apps, forwards, addresses, what goes through them
+    #[command(after_help = "\
+Examples:
+  monday-supervisor status                      of the project that runs
+  monday-supervisor status shop --output json | jq -r '.apps[] | .name'")]
     Status(StatusArgs),
     /// Start apps of a running project again
+    #[command(after_help = "\
+Examples:
+  monday-supervisor restart api                 one app of the project that runs
+  monday-supervisor restart shop                all apps of shop")]
     Restart(TargetArgs),
     /// Stop apps of a running project; they stay stopped until `start`
+    #[command(after_help = "\
+Examples:
+  monday-supervisor stop api                    one app
+  monday-supervisor stop shop                   all apps of shop; `down` ends the supervisor as well")]
     Stop(StopArgs),
     /// Start apps that were stopped or have ended
+    #[command(after_help = "\
+Examples:
+  monday-supervisor start api")]
     Start(TargetArgs),
     /// Send a signal to apps of a running project
+    #[command(after_help = "\
+Examples:
+  monday-supervisor signal HUP api              as `kill -HUP` of its process")]
     Signal(SignalArgs),
     /// Open forwards of a running project anew
+    #[command(after_help = "\
+Examples:
+  monday-supervisor reconnect db.local")]
     Reconnect(TargetArgs),
     /// Wait until a running project, or apps and forwards of it, are ready
+    #[command(after_help = "\
+Examples:
+  monday-supervisor wait --timeout 60s          until everything is ready; exit status 124 if it is not in time
+  monday-supervisor wait shop api")]
     Wait(WaitArgs),
     /// Stop a running project, supervisor included
+    #[command(after_help = "\
+Examples:
+  monday-supervisor down shop")]
     Down(DownArgs),
     /// Look whether this machine is ready for monday, and say what to do where it is not
     #[command(after_help = "\

@@ -1,18 +1,10 @@
-//! Any text as an env file.
+//! Feeds `checks/env_file.rs` anything.
 
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use monday_supervisor::config::env_file;
+#[path = "../checks/env_file.rs"]
+mod env_file;
 
-fuzz_target!(|text: &str| {
-    match env_file::parse(text) {
-        Ok(variables) => {
-            for (name, value) in variables {
-                assert!(!name.is_empty() && !name.contains(['=', '\0']));
-                assert!(!value.contains('\0'));
-            }
-        }
-        Err(error) => assert!(error.line >= 1 && error.line <= text.matches('\n').count() + 1),
-    }
-});
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &str| env_file::check(data));
