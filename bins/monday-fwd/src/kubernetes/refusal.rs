@@ -200,6 +200,7 @@ mod tests {
                 name: "web-1".to_owned(),
             },
             attempts: vec![(Kind::Spdy, forbidden()), (Kind::Websocket, forbidden())],
+            worked: false,
         };
         let text = Refusal::of_dial(&error, &place()).to_string();
         for part in [

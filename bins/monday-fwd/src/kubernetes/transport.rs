@@ -22,7 +22,7 @@ use super::spdy::session::{Session, Transport};
 use super::websocket;
 
 /// How long a server may be silent after an upgrade was asked for. It is time for another way, or to give up.
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// The protocol's name in SPDY.
 const PROTOCOL: &str = "portforward.k8s.io";
@@ -127,9 +127,11 @@ impl Answer {
         match self {
             // The pod is away, or the server has no time: that is so whatever the way.
             Self::Status { no_pod: true, .. } | Self::Unreachable(_) => false,
+            Self::Status { message, .. } if is_of_the_node(message) => false,
             Self::Status { code, .. } => match code {
                 401 | 429 | 503 | 504 => false,
-                500.. => !worked,
+                // A server that has just started does not know everything yet.
+                404 | 500.. => !worked,
                 _ => true,
             },
             Self::OtherProtocol(_) => true,
@@ -147,6 +149,12 @@ impl Answer {
     }
 }
 
+/// Is it what a node says that does not know the pod: any more, or not yet, because it has just started? Whether the pod
+/// is there is known from the watch.
+fn is_of_the_node(message: &str) -> bool {
+    message.contains("pod does not exist") || message.contains("pod not found")
+}
+
 /// Why there is no connection to a pod.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DialError {
@@ -162,6 +170,8 @@ pub(crate) enum DialError {
         pod: PodName,
         /// The ways that were tried.
         attempts: Vec<(Kind, Answer)>,
+        /// A way has worked before.
+        worked: bool,
     },
 }
 
@@ -185,8 +195,13 @@ impl DialError {
 
     /// It may work in a moment.
     pub(crate) fn may_pass(&self) -> bool {
+        let worked = matches!(self, Self::Refused { worked: true, .. });
         self.any(|answer| match answer {
-            Answer::Status { code, .. } => matches!(code, 429 | 500 | 502 | 503 | 504),
+            Answer::Status { no_pod: true, .. } => false,
+            Answer::Status { message, .. } if is_of_the_node(message) => true,
+            Answer::Status { code, .. } => {
+                matches!(code, 429 | 500 | 502 | 503 | 504) || (worked && *code == 404)
+            }
             Answer::Silence(_) | Answer::Unreachable(_) => true,
             Answer::OtherProtocol(_) => false,
         })
@@ -253,8 +268,9 @@ pub(crate) async fn dial(
         attempts.push((kind, answer));
         ways.next();
         // What has no session to prove it is the last resort: only where the server does not know the better ways.
-        let is_next_in_place =
-            |next: &Kind| *next != Kind::V4 || (kind == Kind::Websocket && about_the_way);
+        let is_next_in_place = |next: &Kind| {
+            *next != Kind::V4 || (works.is_none() && kind == Kind::Websocket && about_the_way)
+        };
         if !go_on || !ways.peek().is_some_and(is_next_in_place) {
             break;
         }
@@ -263,6 +279,7 @@ pub(crate) async fn dial(
         server: access.server.clone(),
         pod: pod.clone(),
         attempts,
+        worked: works.is_some(),
     })
 }
 
@@ -368,7 +385,6 @@ async fn refusal(answer: Response<Body>) -> Answer {
     };
     let no_pod = (code == 404 && kind == "pods")
         || message.contains("is not running")
-        || message.contains("pod not found")
         || message.contains("does not have a host assigned");
     Answer::Status {
         code,
@@ -416,10 +432,10 @@ mod tests {
 
     #[test]
     fn another_way_is_tried_only_where_it_may_help() {
-        for code in [400, 403, 404] {
+        for code in [400, 403] {
             assert!(status(code).invites_another_way(true), "{code}");
         }
-        for code in [500, 502] {
+        for code in [404, 500, 502] {
             assert!(status(code).invites_another_way(false), "{code}");
             assert!(!status(code).invites_another_way(true), "{code}");
         }
@@ -432,6 +448,12 @@ mod tests {
             no_pod: true,
         };
         assert!(!gone.invites_another_way(false));
+        let unknown_to_the_node = Answer::Status {
+            code: 404,
+            message: "pod does not exist".to_owned(),
+            no_pod: false,
+        };
+        assert!(!unknown_to_the_node.invites_another_way(false));
         assert!(!Answer::Unreachable(String::new()).invites_another_way(false));
     }
 
@@ -448,6 +470,7 @@ mod tests {
                 (Kind::Websocket, status(403)),
                 (Kind::V4, status(403)),
             ],
+            worked: false,
         };
         assert_eq!(error.missing_verbs(), ["create", "get"]);
         let text = error.to_string();

@@ -221,6 +221,7 @@ impl ToPods {
                     // The pod has just gone.
                     Ok(None) => continue,
                     Ok(Some(leased)) => leased.map(|lease| (pool, lease)),
+                    Err(_) if Instant::now() < deadline => continue,
                     Err(_) => {
                         return Err(client.not_carried(format!(
                             "no session to pod {} in time: all of them are in use, or the API server does not answer",
@@ -272,6 +273,10 @@ impl ToPods {
                         let why = self.after_failed_dial(&error, &pod, &mut tried).await;
                         if error.is_about_the_pod() {
                             refused = Some(why);
+                            continue;
+                        }
+                        if error.may_pass() && Instant::now() < deadline {
+                            sleep(backoff.failed_after(Duration::ZERO)).await;
                             continue;
                         }
                         return Err(client.not_carried(why));

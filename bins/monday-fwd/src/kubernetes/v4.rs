@@ -48,6 +48,7 @@ pub(crate) async fn carry(
         server: access.server.clone(),
         pod: pod.clone(),
         attempts: vec![(Kind::V4, answer)],
+        worked: false,
     };
     let pods = Api::<Pod>::namespaced(access.client.clone(), &pod.namespace);
     let mut forward = pods
