@@ -40,10 +40,11 @@ lint: ## Check formatting, lints and documentation, warnings denied
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items
 
-bench: ## Measure the relay beside raw loopback, haproxy and socat (all from Debian's packages), and the configuration's reader
+bench: ## Measure the relay beside haproxy and socat, the configuration's reader, forwards to pods beside kubectl's
 	$(CARGO) build --release --workspace --bins
 	$(RELEASE)/monday-bench relay
 	$(RELEASE)/monday-bench config
+	$(RELEASE)/monday-bench kubernetes
 
 install: build ## Install executables, manual pages and completions into PREFIX (default /usr/local), below DESTDIR
 	install -d "$(DESTDIR)$(PREFIX)/bin"

@@ -35,10 +35,7 @@ impl Forward {
     /// Whether this version can make it true.
     #[must_use]
     pub const fn is_supported(&self) -> bool {
-        matches!(
-            self.kind,
-            ForwardKind::Proxy { .. } | ForwardKind::Ssh(_) | ForwardKind::SshRemote(_)
-        )
+        !matches!(self.kind, ForwardKind::KubernetesRemote { .. })
     }
 
     /// What the user should read about it.

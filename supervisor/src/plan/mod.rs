@@ -119,7 +119,10 @@ pub fn plan(project: &Project) -> Plan {
         env: environment::of_all_apps(&project.settings),
         hostnames: hostname::all(&apps, &forwards),
         routes: forwards.iter().flat_map(route::of).collect(),
-        tunnels: forwards.iter().flat_map(tunnel::of).collect(),
+        tunnels: forwards
+            .iter()
+            .flat_map(|forward| tunnel::of(forward, &project.settings))
+            .collect(),
         notices: forwards.iter().filter_map(Forward::notice).collect(),
         forwards,
         apps,

@@ -95,11 +95,12 @@ pub(super) fn of(forward: &Forward) -> Vec<Route> {
                         ssh.remote
                     ),
                 },
-                ForwardKind::Kubernetes(_) | ForwardKind::KubernetesRemote { .. } => {
-                    Target::Tunnel {
-                        shown: format!("port {} of a pod", pair.target),
-                    }
-                }
+                ForwardKind::Kubernetes(cluster) => Target::Tunnel {
+                    shown: tunnel::to_pods(forward, cluster, pair).describe(),
+                },
+                ForwardKind::KubernetesRemote { .. } => Target::Tunnel {
+                    shown: format!("port {} of a pod", pair.target),
+                },
             },
             connect_wait: match &forward.kind {
                 ForwardKind::Proxy { .. } => forward.options.connect_wait,

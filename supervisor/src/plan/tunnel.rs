@@ -1,10 +1,14 @@
 //! What `monday-fwd` opens for a forward.
 
 use monday_shared::duration::Span as Time;
-use monday_shared::protocol::fwd::{ForwardSpec, SshRemoteSpec, SshSpec};
+use monday_shared::protocol::fwd::{
+    ForwardSpec, KubernetesSpec, SshRemoteSpec, SshSpec, Transport as Way,
+};
 
 use super::{Forward, route};
-use crate::config::project::{ForwardKind, Options, Pair, Ssh};
+use crate::config::project::{
+    Cluster, ForwardKind, Options, Pair, Settings, Ssh, Transport, Workload,
+};
 
 /// How long a connection is held while its tunnel is away, where nobody says anything else.
 pub(super) const CONNECT_WAIT: Time = Time::from_secs(10);
@@ -33,13 +37,17 @@ impl Tunnel {
 }
 
 /// The tunnels of a forward, in the order of its ports; none for one that needs none.
-pub(super) fn of(forward: &Forward) -> Vec<Tunnel> {
+pub(super) fn of(forward: &Forward, settings: &Settings) -> Vec<Tunnel> {
     let spec = |pair: &Pair| match &forward.kind {
         ForwardKind::Ssh(ssh) => Some(ForwardSpec::Ssh(here(forward, ssh, pair))),
         ForwardKind::SshRemote(ssh) => Some(ForwardSpec::SshRemote(there(forward, ssh, pair))),
-        ForwardKind::Proxy { .. }
-        | ForwardKind::Kubernetes(_)
-        | ForwardKind::KubernetesRemote { .. } => None,
+        ForwardKind::Kubernetes(cluster) => {
+            let mut spec = to_pods(forward, cluster, pair);
+            let kubeconfig = settings.kubeconfig.as_ref();
+            spec.kubeconfig = kubeconfig.map(|path| path.display().to_string());
+            Some(ForwardSpec::Kubernetes(spec))
+        }
+        ForwardKind::Proxy { .. } | ForwardKind::KubernetesRemote { .. } => None,
     };
     forward
         .ports
@@ -74,6 +82,32 @@ fn there(forward: &Forward, ssh: &Ssh, pair: &Pair) -> SshRemoteSpec {
     }
 }
 
+/// To pods, with the usual kubeconfig.
+pub(super) fn to_pods(forward: &Forward, cluster: &Cluster, pair: &Pair) -> KubernetesSpec {
+    let id = route::id(&forward.name, pair.listen);
+    let mut spec = KubernetesSpec::new(id, pair.target.to_string());
+    BEHIND_THE_PROXY.clone_into(&mut spec.listen);
+    spec.context.clone_from(&cluster.context);
+    spec.namespace.clone_from(&cluster.namespace);
+    match &cluster.workload {
+        Workload::Labels(labels) => spec.labels.clone_from(labels),
+        Workload::Pod(name) => spec.pod = Some(name.clone()),
+        Workload::Service(name) => spec.service = Some(name.clone()),
+        Workload::Deployment(name) => spec.deployment = Some(name.clone()),
+        Workload::StatefulSet(name) => spec.statefulset = Some(name.clone()),
+    }
+    spec.connect_wait = wait(&forward.options);
+    if let Some(linger) = forward.options.half_close_linger {
+        spec.half_close_linger = linger;
+    }
+    spec.transport = forward.options.transport.map(|transport| match transport {
+        Transport::Spdy => Way::Spdy,
+        Transport::WebSocket => Way::Websocket,
+        Transport::V4 => Way::V4,
+    });
+    spec
+}
+
 /// How long a connection is held while the tunnel is away.
 pub(super) fn wait(options: &Options) -> Time {
     options.connect_wait.unwrap_or(CONNECT_WAIT)
@@ -98,6 +132,15 @@ mod tests {
         }
     }
 
+    fn specs(kind: ForwardKind) -> Vec<ForwardSpec> {
+        let settings = Settings {
+            kubeconfig: Some("/etc/shop.kubeconfig".into()),
+            ..Settings::default()
+        };
+        let tunnels = of(&forward(kind), &settings).into_iter();
+        tunnels.map(|tunnel| tunnel.spec).collect()
+    }
+
     fn ssh() -> Ssh {
         Ssh {
             remote: "me@bastion".to_owned(),
@@ -108,7 +151,7 @@ mod tests {
 
     #[test]
     fn l_is_here_and_r_is_there_with_ssh_and_the_other_way_round_with_ssh_remote() {
-        let ForwardSpec::Ssh(spec) = of(&forward(ForwardKind::Ssh(ssh()))).remove(0).spec else {
+        let ForwardSpec::Ssh(spec) = specs(ForwardKind::Ssh(ssh())).remove(0) else {
             panic!("not ssh");
         };
         assert_eq!(
@@ -117,9 +160,7 @@ mod tests {
         );
         assert_eq!(spec.target, "db.internal:5432");
         assert_eq!(spec.args, ["-p", "2222"]);
-        let ForwardSpec::SshRemote(spec) =
-            of(&forward(ForwardKind::SshRemote(ssh()))).remove(0).spec
-        else {
+        let ForwardSpec::SshRemote(spec) = specs(ForwardKind::SshRemote(ssh())).remove(0) else {
             panic!("not ssh-remote");
         };
         assert_eq!(spec.listen, "localhost:15432");
@@ -127,10 +168,31 @@ mod tests {
     }
 
     #[test]
+    fn what_the_files_say_of_a_cluster_reaches_the_tunnel() {
+        let cluster = Cluster {
+            context: Some("dev".to_owned()),
+            namespace: None,
+            workload: Workload::Deployment("db".to_owned()),
+        };
+        let ForwardSpec::Kubernetes(spec) = specs(ForwardKind::Kubernetes(cluster)).remove(0)
+        else {
+            panic!("not kubernetes");
+        };
+        assert_eq!(spec.kubeconfig.as_deref(), Some("/etc/shop.kubeconfig"));
+        assert_eq!(spec.context.as_deref(), Some("dev"));
+        assert_eq!(spec.namespace, None);
+        assert_eq!(spec.describe(), "deployment/db:5432");
+        assert_eq!(
+            (spec.id.as_str(), spec.listen.as_str()),
+            ("db:15432", "127.0.0.1:0")
+        );
+    }
+
+    #[test]
     fn a_proxy_needs_no_tunnel() {
         let kind = ForwardKind::Proxy {
             target: "db".to_owned(),
         };
-        assert_eq!(of(&forward(kind)), []);
+        assert_eq!(specs(kind), []);
     }
 }

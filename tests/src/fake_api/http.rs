@@ -208,8 +208,7 @@ async fn one(
     name: &str,
 ) -> Response<Body> {
     let Some(found) = locked(&state.store).get(resource, namespace, name).cloned() else {
-        let message = format!("{} \"{name}\" not found", resource.plural);
-        return status(404, "NotFound", &message);
+        return no_such(resource, name);
     };
     match *request.method() {
         Method::GET if wants_table(&request) => {
@@ -287,6 +286,19 @@ pub(super) fn status(code: u16, reason: &str, message: &str) -> Response<Body> {
         &json!({
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
             "reason": reason, "message": message, "code": code,
+        }),
+    )
+}
+
+/// There is no object of that name.
+pub(super) fn no_such(resource: Resource, name: &str) -> Response<Body> {
+    json_answer(
+        404,
+        &json!({
+            "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+            "reason": "NotFound", "code": 404,
+            "message": format!("{} \"{name}\" not found", resource.plural),
+            "details": {"name": name, "kind": resource.plural},
         }),
     )
 }

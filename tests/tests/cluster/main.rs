@@ -10,3 +10,24 @@
 
 mod ground;
 mod oracle;
+
+// What the tests of monday-fwd share.
+mod forwarder;
+mod loop_of_requests;
+mod talk;
+
+// Against the real cluster.
+mod bytes;
+mod isolation;
+mod outage;
+mod project;
+mod rights;
+mod rollout;
+mod targets;
+
+// Before a fake API server.
+mod complaints;
+mod faults;
+mod hostile;
+mod staged;
+mod ways;

@@ -122,6 +122,7 @@ impl KubernetesWish {
             following,
             self.namespace.clone(),
         ));
+        let what = self.target.to_string();
         let follow = Following {
             cluster,
             target: self.target,
@@ -130,7 +131,7 @@ impl KubernetesWish {
             known,
         };
         scope.spawn(follow.run());
-        scope.spawn(keep_up(Arc::clone(&to_pods), scope.clone()));
+        scope.spawn(keep_up(Arc::clone(&to_pods), what, scope.clone()));
         scope.spawn(accept_all(bound, to_pods, scope.clone()));
     }
 }
@@ -158,7 +159,7 @@ fn target(spec: &KubernetesSpec) -> Result<Target, String> {
 }
 
 /// Chooses the pod for new connections whenever the list changes, has a session to it ready, and says so.
-async fn keep_up(to_pods: Arc<ToPods>, scope: Scope) {
+async fn keep_up(to_pods: Arc<ToPods>, what: String, scope: Scope) {
     let mut known = to_pods.known.clone();
     let mut refusals = 0;
     let mut backoff = Backoff::new(DIAL_AGAIN);
@@ -201,17 +202,18 @@ async fn keep_up(to_pods: Arc<ToPods>, scope: Scope) {
                     let pause = backoff.failed_after(Duration::ZERO);
                     refusals += u32::from(refusal.is_final());
                     if refusals >= REFUSALS && !scope.has_been_up() {
-                        scope.failed(refusal.to_string());
+                        scope.failed(format!("{what}: {refusal}"));
                         return;
                     }
-                    scope.lost(refusal.to_string(), pause);
+                    scope.lost(format!("{what}: {refusal}"), pause);
                     again = Some(pause);
                 }
             }
         } else if let Some(trouble) = &now.trouble {
             scope.waits(trouble.to_string());
         } else if now.port.is_some() {
-            scope.waits(pods::why_none(&now.pods));
+            let (place, why) = (to_pods.place().await, pods::why_none(&now.pods));
+            scope.waits(format!("{what} ({place}): {why}"));
         }
         let changed = async {
             match again {

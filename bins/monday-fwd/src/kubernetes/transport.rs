@@ -193,14 +193,15 @@ impl DialError {
         self.any(|answer| matches!(answer, Answer::Status { no_pod: true, .. }))
     }
 
-    /// It may work in a moment.
+    /// It may work in a moment. So may what is not authorized: an API server that has just started knows nobody until
+    /// whoever issues the tokens has answered it.
     pub(crate) fn may_pass(&self) -> bool {
         let worked = matches!(self, Self::Refused { worked: true, .. });
         self.any(|answer| match answer {
             Answer::Status { no_pod: true, .. } => false,
             Answer::Status { message, .. } if is_of_the_node(message) => true,
             Answer::Status { code, .. } => {
-                matches!(code, 429 | 500 | 502 | 503 | 504) || (worked && *code == 404)
+                matches!(code, 401 | 429 | 500 | 502 | 503 | 504) || (worked && *code == 404)
             }
             Answer::Silence(_) | Answer::Unreachable(_) => true,
             Answer::OtherProtocol(_) => false,

@@ -6,6 +6,7 @@
 mod config;
 mod cpu;
 mod error;
+mod kubernetes;
 mod machine;
 mod median;
 mod relay;
@@ -29,6 +30,8 @@ enum What {
     Relay(relay::Args),
     /// How long `monday-supervisor validate` takes for a large and for a typical configuration.
     Config(config::Args),
+    /// `monday-fwd kubernetes` beside `kubectl port-forward`, on a real cluster: throughput, CPU time, new connections.
+    Kubernetes(kubernetes::Args),
 }
 
 fn main() -> ExitCode {
@@ -36,6 +39,7 @@ fn main() -> ExitCode {
     let done = match cli.what {
         What::Relay(args) => relay::run(&args, &mut std::io::stdout().lock()),
         What::Config(args) => config::run(&args, &mut std::io::stdout().lock()),
+        What::Kubernetes(args) => kubernetes::run(&args, &mut std::io::stdout().lock()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

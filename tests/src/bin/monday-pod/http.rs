@@ -9,7 +9,7 @@ pub(crate) fn serve(stream: TcpStream) -> io::Result<()> {
     let mut writer = stream.try_clone()?;
     let mut lines = BufReader::new(stream).lines();
     while let Some(mut line) = lines.next().transpose()? {
-        let mut last = false;
+        let mut last = line.ends_with("HTTP/1.0");
         while !line.is_empty() {
             last |= line.eq_ignore_ascii_case("connection: close");
             let Some(next) = lines.next() else {

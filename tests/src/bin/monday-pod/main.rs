@@ -1,11 +1,11 @@
-//! What runs in the pods of the test cluster: `monday-pod [--ignore-term] WAY:PORT...`
+//! What runs in the pods of the test cluster: `monday-pod [--ignore-term | --drain] WAY:PORT...`
 //!
 //! Ways: `talk` (the first line of a connection says what happens on it, see [`talk`]), `echo`, `http` (says the pod's
 //! name) and `banner` (greets first, as database and mail servers do).
 //!
 //! It uses the standard library alone, because the harness compiles it by itself into the one static executable that the
 //! image has. It ends at once on SIGTERM, as most services do that have no handler of their own and an init before them;
-//! `--ignore-term` makes it stay until it is killed.
+//! `--drain` makes it go on for half a second, `--ignore-term` until it is killed.
 
 #![allow(
     clippy::expect_used,
@@ -24,6 +24,7 @@ mod term;
 use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::LazyLock;
+use std::time::Duration;
 
 /// Kubernetes names the host of a pod after it.
 static POD: LazyLock<String> = LazyLock::new(|| {
@@ -31,12 +32,18 @@ static POD: LazyLock<String> = LazyLock::new(|| {
         .map_or_else(|_| "unknown".to_owned(), |name| name.trim().to_owned())
 });
 
+/// What whoever sends requests needs to hear that a pod is ending.
+const DRAIN: Duration = Duration::from_millis(500);
+
 fn main() {
     let mut words: Vec<String> = std::env::args().skip(1).collect();
-    if words.first().is_some_and(|word| word == "--ignore-term") {
-        words.remove(0);
-    } else {
-        term::end_at_once();
+    match words.first().map(String::as_str) {
+        Some("--ignore-term") => drop(words.remove(0)),
+        Some("--drain") => {
+            words.remove(0);
+            term::end_after(DRAIN);
+        }
+        _ => term::end_at_once(),
     }
     let mut servers = Vec::new();
     for word in &words {

@@ -3,6 +3,15 @@
 
 #![allow(unsafe_code, reason = "there is no other way without a library")]
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// How often a draining process looks whether it was asked to end.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// Whether it was.
+static ASKED: AtomicBool = AtomicBool::new(false);
+
 /// signal(7).
 const SIGTERM: i32 = 15;
 
@@ -15,6 +24,23 @@ unsafe extern "C" {
 pub(crate) fn end_at_once() {
     // SAFETY: the handler has the signature that signal(2) asks for, and lives as long as the program.
     unsafe { signal(SIGTERM, end) };
+}
+
+/// Makes SIGTERM end this process after that time, in which it goes on as before.
+pub(crate) fn end_after(drain: Duration) {
+    // SAFETY: as in `end_at_once`.
+    unsafe { signal(SIGTERM, note) };
+    std::thread::spawn(move || {
+        while !ASKED.load(Ordering::Relaxed) {
+            std::thread::sleep(LOOK_EVERY);
+        }
+        std::thread::sleep(drain);
+        std::process::exit(0);
+    });
+}
+
+extern "C" fn note(_: i32) {
+    ASKED.store(true, Ordering::Relaxed);
 }
 
 extern "C" fn end(_: i32) {

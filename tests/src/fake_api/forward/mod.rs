@@ -19,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::behaviour::Refusal;
-use super::http::{Body, status};
+use super::http::{Body, no_such, status};
 use super::resource::Resource;
 use super::{State, locked};
 
@@ -57,15 +57,9 @@ pub(super) async fn answer(
         Refusal::Close => return None,
         Refusal::Silence => std::future::pending().await,
     }
-    let exists = locked(&state.store)
-        .get(Resource::named("pods"), namespace, pod)
-        .is_some();
-    if !exists {
-        return Some(status(
-            404,
-            "NotFound",
-            &format!("pods \"{pod}\" not found"),
-        ));
+    let pods = Resource::named("pods");
+    if locked(&state.store).get(pods, namespace, pod).is_none() {
+        return Some(no_such(pods, pod));
     }
     let ports = ports(&request);
     let upgrade = hyper::upgrade::on(&mut request);
