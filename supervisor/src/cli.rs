@@ -3,9 +3,12 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use monday_shared::duration::Span;
 use monday_shared::life::LifeArgs;
+use monday_shared::life::args::OutputFormat;
 
+use crate::choice::Choice;
 use crate::commands::clean::CleanArgs;
 use crate::commands::completions::{self, CompletionsArgs};
 use crate::commands::config::ShowArgs;
@@ -14,7 +17,9 @@ use crate::commands::edit::EditArgs;
 use crate::commands::init::InitArgs;
 use crate::commands::list::ListArgs;
 use crate::commands::remote::TargetArgs;
-use crate::commands::remote::act::{DownArgs, SignalArgs, StopArgs};
+use crate::commands::remote::act::{DownArgs, SignalArgs, StopArgs, SwitchArgs};
+use crate::commands::remote::attach::AttachArgs;
+use crate::commands::remote::logs::LogsArgs;
 use crate::commands::remote::status::StatusArgs;
 use crate::commands::remote::wait::WaitArgs;
 use crate::commands::validate::ValidateArgs;
@@ -36,6 +41,12 @@ Examples:
   monday-supervisor shop --config team.yaml  from a file (or folder) of your choice
   monday-supervisor run shop -- make check   run it, then a command, then stop all; its status is the command's
   monday-supervisor run list                 run a project that is named like a command
+  monday-supervisor shop web                 only `web` and what it depends on
+  monday-supervisor shop --forward orders    `orders` forwarded instead of run here
+  monday-supervisor run shop -d              in the background; then `logs -f`, `attach`, `down`
+  monday-supervisor run shop --wait --timeout 60s -- make check
+                                             the same for CI: everything is ready, or it ends with 124
+  monday-supervisor status                   from a second terminal; so are restart, stop, start, logs, wait
 
 `monday-supervisor run --help` shows the options of run, and so on for every command.
 
@@ -188,12 +199,20 @@ Examples:
 Examples:
   monday-supervisor reconnect db.local")]
     Reconnect(TargetArgs),
+    /// Let the app here, or the forward, serve a name that has both: NAME local, NAME forward
+    Switch(SwitchArgs),
+    /// Apply what changed in the configuration of a running project, and only that
+    Reload(DownArgs),
     /// Wait until a running project, or apps and forwards of it, are ready
     #[command(after_help = "\
 Examples:
   monday-supervisor wait --timeout 60s          until everything is ready; exit status 124 if it is not in time
   monday-supervisor wait shop api")]
     Wait(WaitArgs),
+    /// What apps of a running project wrote
+    Logs(LogsArgs),
+    /// Show a project that runs in the background or elsewhere
+    Attach(AttachArgs),
     /// Stop a running project, supervisor included
     #[command(after_help = "\
 Examples:
@@ -240,12 +259,68 @@ pub struct ConfigArgs {
     pub config: Vec<PathBuf>,
 }
 
+/// What to do when the configuration changes while a project runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ReloadMode {
+    /// Say so; `reload` applies it.
+    #[default]
+    Announce,
+    /// Apply what differs at once.
+    Auto,
+    /// Nothing.
+    Off,
+}
+
 /// What `run` takes.
 #[derive(Clone, Debug, Args)]
 pub struct RunArgs {
     /// The project to run
     #[arg(value_name = "PROJECT", add = completions::projects())]
     pub project: Option<String>,
+
+    /// Only these of its apps and forwards, with what they depend on
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+
+    /// Without this app or forward; may be given several times
+    #[arg(long, value_name = "NAME")]
+    pub except: Vec<String>,
+
+    /// Where there is an app and a forward of this name or host name: the app (that is the default)
+    #[arg(long, value_name = "NAME")]
+    pub local: Vec<String>,
+
+    /// Where there is an app and a forward of this name or host name: the forward
+    #[arg(long, value_name = "NAME")]
+    pub forward: Vec<String>,
+
+    /// Run in the background, and return once the control socket answers
+    #[arg(short, long, conflicts_with = "command")]
+    pub detach: bool,
+
+    /// How the process in the background is told that it is one.
+    #[arg(long, hide = true, conflicts_with = "detach")]
+    pub in_background: bool,
+
+    /// Count as up, and start COMMAND, only when everything is ready; end if something fails
+    #[arg(long)]
+    pub wait: bool,
+
+    /// The same, but give up after this time with status 124
+    #[arg(long, value_name = "TIME")]
+    pub timeout: Option<Span>,
+
+    /// Also write what each app says into a file of this folder
+    #[arg(long, value_name = "DIR")]
+    pub log_dir: Option<PathBuf>,
+
+    /// Plain lines, also on a terminal
+    #[arg(long)]
+    pub plain: bool,
+
+    /// What to do when the configuration changes meanwhile
+    #[arg(long, value_name = "WHAT", default_value = "announce")]
+    pub reload: ReloadMode,
 
     /// Where the configuration is.
     #[command(flatten)]
@@ -266,6 +341,28 @@ pub struct RunArgs {
     /// Run COMMAND once everything is up, with the addresses in its environment; then stop and exit with its status
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
+}
+
+impl RunArgs {
+    /// What of the project was chosen.
+    #[must_use]
+    pub fn choice(&self) -> Choice {
+        Choice {
+            names: self.names.clone(),
+            except: self.except.clone(),
+            local: self.local.clone(),
+            forward: self.forward.clone(),
+        }
+    }
+
+    /// Whether a terminal shall show more than lines.
+    #[must_use]
+    pub fn wants_ui(&self) -> bool {
+        !self.plain
+            && !self.in_background
+            && self.command.is_empty()
+            && self.life.output == OutputFormat::Text
+    }
 }
 
 #[cfg(test)]

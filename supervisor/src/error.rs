@@ -1,8 +1,12 @@
 //! Why the supervisor ends without having run a project.
 
+use std::path::PathBuf;
+
 use monday_shared::life::{Failure, LifeError, exit};
+use monday_shared::protocol::error::{ErrorKind, RpcError};
 use monday_shared::socket::runtime_dir::RuntimeDirError;
 
+use crate::choice::ChoiceError;
 use crate::diagnostic::Report;
 use crate::sidecar::locate::NotFound;
 
@@ -29,13 +33,30 @@ pub enum Error {
     NothingPicked,
     /// The project runs already.
     #[error(
-        "project `{project}` is running already: its supervisor has pid {pid}; stop that one first (`kill {pid}`)"
+        "project `{project}` is running already: its supervisor has pid {pid}; `monday-supervisor down {project}` stops it, `attach {project}` shows it"
     )]
     Running {
         /// The project.
         project: String,
         /// Its supervisor.
         pid: String,
+    },
+    /// What was chosen of the project is no part of it.
+    #[error(transparent)]
+    Choice(#[from] ChoiceError),
+    /// Something was not ready as `--wait` wants it.
+    #[error("{}", .0.message)]
+    NotReady(RpcError),
+    /// The background process cannot be started.
+    #[error("cannot start the project in the background: {0}")]
+    Background(std::io::Error),
+    /// The folder for logs cannot be used.
+    #[error("cannot write logs into {}: {source}", path.display())]
+    LogDir {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
     },
     /// There is no folder for the sockets.
     #[error(transparent)]
@@ -51,7 +72,8 @@ pub enum Error {
 impl Failure for Error {
     fn exit_code(&self) -> u8 {
         match self {
-            Self::Configuration(_) | Self::NoProjectNamed { .. } => exit::USAGE,
+            Self::Configuration(_) | Self::NoProjectNamed { .. } | Self::Choice(_) => exit::USAGE,
+            Self::NotReady(error) if error.data.kind == ErrorKind::Timeout => exit::TIMED_OUT,
             // The question was left by Escape or Ctrl-C: as after a SIGINT.
             Self::NothingPicked => INTERRUPTED,
             _ => exit::FAILED,

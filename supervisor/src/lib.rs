@@ -10,20 +10,26 @@
 //!
 //! [`session`] is the life of a running project; [`sidecar`] keeps the executables alive that it is made of.
 
+pub mod choice;
 pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod control;
+pub mod detach;
 pub mod diagnostic;
 pub mod error;
 pub mod escalate;
 pub mod files;
+mod last_lines;
 pub mod naming;
 pub mod plan;
 pub mod run;
 pub mod session;
 pub mod sidecar;
+pub mod source;
 pub mod state;
+pub mod still;
+pub mod ui;
 pub mod view;
 pub mod wiring;
 
@@ -50,12 +56,16 @@ pub fn main(cli: Cli) -> ExitCode {
         Command::Start(target) => remote::act::start(&target),
         Command::Signal(args) => remote::act::signal(&args),
         Command::Reconnect(target) => remote::act::reconnect(&target),
+        Command::Switch(args) => remote::act::switch(&args),
+        Command::Reload(args) => remote::act::reload(&args),
         Command::Wait(args) => remote::wait::run(&args),
         Command::Down(args) => remote::act::down(&args),
         Command::Doctor(args) => commands::doctor::run(&args),
         Command::Clean(args) => commands::clean::run(&args),
         Command::Version(args) => commands::version::run(&args),
         Command::Completions(args) => commands::completions::run(&args),
+        Command::Logs(args) => remote::logs::run(&args),
+        Command::Attach(args) => remote::attach::run(&args),
     }
 }
 

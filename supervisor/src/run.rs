@@ -1,6 +1,5 @@
 //! `monday-supervisor run`: from the YAML to the last process of the project.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,23 +10,31 @@ use monday_shared::life::command::CommandSpec;
 use monday_shared::life::report::Sink;
 use monday_shared::life::{Ending, LifeError, Sidecar as Life, exit};
 use monday_shared::platform;
-use monday_shared::protocol::supervisor::{Level, Served};
+use monday_shared::protocol::error::RpcError;
+use monday_shared::protocol::supervisor::{Level, Served, Wait};
 use monday_shared::socket::SocketError;
 use monday_shared::socket::runtime_dir::project_dir;
 use nix::sys::signal::Signal;
 
+use crate::choice::{self, Choice, Chosen};
 use crate::cli::RunArgs;
 use crate::commands::picker::{self, Picked};
 use crate::config::{self, Loaded, Project};
-use crate::control::Control;
+use crate::control::{self, Control};
+use crate::detach;
 use crate::diagnostic::Report;
 use crate::error::Error;
+use crate::last_lines;
 use crate::naming::Naming;
 use crate::plan::{self, Plan};
-use crate::session::Session;
+use crate::session::{Current, Session};
+use crate::source::Source;
 use crate::state::State;
+use crate::still;
+use crate::ui::{self, InThread};
 use crate::view::console::{colour, refuse, tell, warn, warn_json};
 use crate::view::lines::Lines;
+use crate::view::log_dir::LogDir;
 use crate::view::ready_first::ReadyFirst;
 
 /// Runs a project until it is asked to end, and returns the exit status.
@@ -35,15 +42,27 @@ use crate::view::ready_first::ReadyFirst;
 /// # Errors
 /// [`Error`] if it could not be run at all; what fails of a project that runs is told, and the rest goes on.
 pub async fn run(args: RunArgs) -> Result<u8, Error> {
-    let Opened { project, notes } = match read_project(&args) {
+    if args.in_background
+        && let Err(error) = detach::leave_terminal()
+    {
+        tracing::warn!(%error, "the end of the terminal may end the project");
+    }
+    let (chosen, source, notes) = match read_project(&args) {
         Err(Error::Configuration(report)) => {
             refuse(&report, args.life.output);
             return Ok(exit::USAGE);
         }
-        project => project?,
+        chosen => chosen?,
     };
+    let project = chosen.project;
+    let folder = project_dir(&project.name)?;
+    if args.detach {
+        let socket = socket(&args, &folder);
+        let picked = args.project.is_none().then_some(&source.choice);
+        return detach::run(&project.name, &folder, &socket, picked).await;
+    }
     let mut plan = plan::plan(&project);
-    let folder = project_dir(&plan.project)?;
+    plan.notes = chosen.notes;
     let mut life = begin(&args, &folder, &plan.project)?;
     // A password is asked for here, before anything is shown.
     let naming = Naming::settle(&plan, args.escalate, args.hosts_file.clone(), &folder)?;
@@ -55,37 +74,57 @@ pub async fn run(args: RunArgs) -> Result<u8, Error> {
         tracing::warn!(%error, "processes that escape from a killed monday-run cannot be found");
     }
     let state = State::start(plan.initial_status(std::process::id()));
-    show(&mut life, &args, &plan, &state)?;
+    let has_ui = args.wants_ui() && ui::is_possible();
+    if !has_ui {
+        show(&mut life, &args, &plan, &state)?;
+    }
+    let log_dir = match &args.log_dir {
+        Some(path) => Some(LogDir::start(path, &state).map_err(|source| Error::LogDir {
+            path: path.clone(),
+            source,
+        })?),
+        None => None,
+    };
+    tokio::spawn(still::tell(state.clone()));
+    let current = Current {
+        project,
+        plan,
+        choice: source.choice.clone(),
+    };
     if let Some(warning) = naming.warning() {
         state.notice(Level::Warning, None, warning.to_owned());
     }
-    let session = Session::start(project, plan, &naming, &folder, state.clone())?;
+    let session = Session::start(current, source, naming.clone(), &folder, state.clone())?;
     let session = Arc::new(session);
+    let follower = Arc::clone(&session);
+    let follower = tokio::spawn(async move { follower.follow_configuration(args.reload).await });
     life.serve(
         Served(Control {
             session: Arc::clone(&session),
         }),
         state.hub(),
     );
-    let hosts_file = naming.private_file().map(Path::to_owned);
-    let command = (args.command, hosts_file);
-    let ended = live(&session, &mut life, &state, command).await;
-    if let Ok(ending) = &ended {
-        state.stopping(reason(*ending));
+    let ui = has_ui.then(|| InThread::start(socket(&args, &folder)));
+    let ended = live(&session, &mut life, &state, (&args, naming.private_file())).await;
+    if let Ok(ended) = &ended {
+        state.stopping(ended.reason());
     }
-    let timeout = matches!(ended, Ok(Ending::ParentGone)).then_some(ORPHANED_GRACE);
+    // Nothing is changed any more while everything is being stopped.
+    follower.abort();
+    let timeout = matches!(ended, Ok(Ended::As(Ending::ParentGone))).then_some(ORPHANED_GRACE);
     stop(&session, &mut life, &state, timeout).await;
+    if let Some(log_dir) = log_dir {
+        log_dir.finish().await;
+    }
     life.finish().await;
     naming.clear_away();
+    if let Some(ui) = ui {
+        ui.finish().await;
+    }
+    let _ = std::fs::remove_file(detach::log_in(&folder));
     // Empty, unless a process that is not ours put something there.
     let _ = std::fs::remove_dir(&folder);
-    ended.map(Ending::exit_code).map_err(Error::from)
-}
-
-/// A project, and what there is to say before it runs.
-struct Opened {
-    project: Project,
-    notes: Notes,
+    ended?.into_exit_code()
 }
 
 /// What the reader of the configuration has to say.
@@ -106,29 +145,76 @@ impl Notes {
     }
 }
 
-fn read_project(args: &RunArgs) -> Result<Opened, Error> {
+/// How the life of the project ended.
+enum Ended {
+    /// As any executable.
+    As(Ending),
+    /// It was not ready as `--wait` wants it.
+    NotReady(RpcError),
+}
+
+impl Ended {
+    fn reason(&self) -> String {
+        match self {
+            Self::As(ending) => reason(*ending),
+            Self::NotReady(error) => error.message.clone(),
+        }
+    }
+
+    fn into_exit_code(self) -> Result<u8, Error> {
+        match self {
+            Self::As(ending) => Ok(ending.exit_code()),
+            Self::NotReady(error) => Err(Error::NotReady(error)),
+        }
+    }
+}
+
+/// Where the project's control socket is.
+fn socket(args: &RunArgs, folder: &Path) -> PathBuf {
+    let asked_for = args.life.control.clone();
+    asked_for.unwrap_or_else(|| folder.join("supervisor.sock"))
+}
+
+fn read_project(args: &RunArgs) -> Result<(Chosen, Source, Notes), Error> {
     let loaded = config::load(&args.config.search()).map_err(Error::Configuration)?;
+    let mut choice = args.choice();
     let name = match &args.project {
         Some(name) => name.clone(),
         None => pick_project(&loaded)?,
     };
     let project = loaded.project(&name).map_err(Error::Configuration)?;
+    if args.project.is_none() && choice == Choice::default() {
+        choice = pick_parts(project)?;
+    }
+    let chosen = choice::choose(project, &choice)?;
     let files = loaded.files.iter().map(|file| file.display().to_string());
     let notes = Notes {
         warnings: loaded.warnings_for(&name),
         origin: format!("{name}, from {}", files.collect::<Vec<_>>().join(", ")),
         output: args.life.output,
     };
-    Ok(Opened {
-        project: project.clone(),
-        notes,
-    })
+    let source = Source {
+        search: args.config.search(),
+        project: name,
+        choice,
+        files: loaded.files.clone(),
+    };
+    Ok((chosen, source, notes))
+}
+
+/// Asks what of the project, where somebody can be asked.
+fn pick_parts(project: &Project) -> Result<Choice, Error> {
+    match picker::pick_parts(project).map_err(Error::Terminal)? {
+        Picked::Chosen(choice) => Ok(choice),
+        Picked::Cancelled => Err(Error::NothingPicked),
+        Picked::NoTerminal => Ok(Choice::default()),
+    }
 }
 
 /// Asks which project, where somebody can be asked.
 fn pick_project(loaded: &Loaded) -> Result<String, Error> {
     match picker::pick(loaded).map_err(Error::Terminal)? {
-        Picked::Project(name) => Ok(name),
+        Picked::Chosen(name) => Ok(name),
         Picked::Cancelled => Err(Error::NothingPicked),
         Picked::NoTerminal => Err(Error::NoProjectNamed {
             names: loaded.names().map(str::to_owned).collect(),
@@ -139,10 +225,9 @@ fn pick_project(loaded: &Loaded) -> Result<String, Error> {
 /// Takes the project's control socket: whoever holds it runs the project.
 fn begin(args: &RunArgs, folder: &Path, project: &str) -> Result<Life, Error> {
     let mut life = args.life.clone();
-    let control = life
-        .control
-        .get_or_insert_with(|| folder.join("supervisor.sock"));
+    let control = socket(args, folder);
     tracing::debug!(socket = %control.display(), "the control socket");
+    life.control = Some(control);
     Life::begin(&life, !args.command.is_empty()).map_err(|error| match error {
         LifeError::Socket(SocketError::InUse { pid, .. }) => Error::Running {
             project: project.to_owned(),
@@ -176,12 +261,26 @@ async fn live(
     session: &Session,
     life: &mut Life,
     state: &State,
-    (command, hosts_file): (Vec<OsString>, Option<PathBuf>),
-) -> Result<Ending, LifeError> {
+    (args, hosts_file): (&RunArgs, Option<&Path>),
+) -> Result<Ended, LifeError> {
     let environment = tokio::select! {
         environment = session.bring_up() => environment,
-        request = life.next_request() => return request,
+        request = life.next_request() => return request.map(Ended::As),
     };
+    if args.wait || args.timeout.is_some() {
+        let until_ready = Wait {
+            timeout: args.timeout,
+            ..Wait::default()
+        };
+        let is_ready = tokio::select! {
+            is_ready = control::wait(session, until_ready) => is_ready,
+            request = life.next_request() => return request.map(Ended::As),
+        };
+        if let Err(error) = is_ready {
+            last_lines::tell(state, &error).await;
+            return Ok(Ended::NotReady(error));
+        }
+    }
     life.announce();
     state.ready();
     // COMMAND is no stray: it has a place among our children for as long as it runs.
@@ -191,13 +290,14 @@ async fn live(
         place = Some(own);
         Ok(child)
     };
-    let command = CommandSpec::from_words(command, environment).map(|command| CommandSpec {
-        hosts_file,
+    let command = CommandSpec::from_words(args.command.clone(), environment);
+    let command = command.map(|command| CommandSpec {
+        hosts_file: hosts_file.map(Path::to_owned),
         ..command
     });
     let ended = life.until_end_with(command, spawn).await;
     drop(place);
-    ended
+    ended.map(Ended::As)
 }
 
 fn reason(ending: Ending) -> String {

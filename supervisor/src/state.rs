@@ -4,12 +4,13 @@
 //! [`State`] is the handle; the task behind it owns the data. Output of apps does not pass the task: it goes straight to
 //! the hub, which pushes back on whoever writes too fast.
 
+use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 
 use monday_shared::protocol::run;
 use monday_shared::protocol::supervisor::{
-    AppStatus, Event, ForwardRoute, ForwardStatus, Level, ProjectStatus, SidecarStatus, Stage,
-    TunnelStatus,
+    AppStatus, Event, ForwardRoute, ForwardStatus, Level, ProjectStatus, Reloaded, SidecarStatus,
+    Stage, TunnelStatus,
 };
 use monday_shared::rpc::history::Limits;
 use monday_shared::rpc::hub::Hub;
@@ -40,6 +41,7 @@ enum Change {
     Sidecar(SidecarStatus),
     Notice(Level, Option<String>, String),
     Ready,
+    Adopt(ProjectStatus, HashSet<String>, Reloaded),
     Stopping(String),
     Ask(oneshot::Sender<ProjectStatus>),
     Settle(oneshot::Sender<()>),
@@ -167,6 +169,11 @@ impl State {
         self.change(Change::Ready);
     }
 
+    /// The project consists of these apps and forwards now; what is not `fresh` is as it was.
+    pub fn adopt(&self, project: ProjectStatus, fresh: HashSet<String>, difference: Reloaded) {
+        self.change(Change::Adopt(project, fresh, difference));
+    }
+
     /// Everything is being stopped.
     pub fn stopping(&self, why: String) {
         self.change(Change::Stopping(why));
@@ -215,17 +222,7 @@ impl Keeper {
                 }
                 self.apply(Change::AppState(name, state))
             }
-            Change::AppState(name, state) => {
-                let app = self.app(&name)?;
-                if app.state == state {
-                    return None;
-                }
-                if app.state.phase != state.phase || app.state.generation != state.generation {
-                    app.since = Some(timestamp::now());
-                }
-                app.state = state;
-                Some(Event::App(app.clone()))
-            }
+            Change::AppState(name, state) => self.app_state(&name, state),
             Change::AppStage(name, stage) => {
                 let app = self.app(&name)?;
                 if app.stage == stage {
@@ -290,6 +287,11 @@ impl Keeper {
                 message,
             }),
             Change::Ready => Some(Event::Ready(self.project.clone())),
+            Change::Adopt(project, fresh, difference) => {
+                self.adopt(project, &fresh);
+                let status = self.project.clone();
+                Some(Event::Reloaded { difference, status })
+            }
             Change::Stopping(reason) => Some(Event::Stopping { reason }),
             Change::Settle(asked) => {
                 // Whoever asked may have gone.
@@ -302,6 +304,53 @@ impl Keeper {
                 None
             }
         }
+    }
+
+    fn app_state(&mut self, name: &str, state: run::State) -> Option<Event> {
+        let app = self.app(name)?;
+        if app.state == state {
+            return None;
+        }
+        // It was started again by itself; what a person restarts is told separately.
+        let known = app.state.generation;
+        if app.state.phase == run::Phase::Waiting && known > 0 && state.generation > known {
+            app.restarts += 1;
+        }
+        if app.state.phase != state.phase || known != state.generation {
+            app.since = Some(timestamp::now());
+        }
+        app.state = state;
+        Some(Event::App(app.clone()))
+    }
+
+    fn adopt(&mut self, new: ProjectStatus, fresh: &HashSet<String>) {
+        let old = std::mem::replace(
+            &mut self.project,
+            ProjectStatus {
+                sidecars: Vec::new(),
+                ..new
+            },
+        );
+        self.project.names = old.names;
+        for app in &mut self.project.apps {
+            let known = old.apps.iter().find(|known| known.name == app.name);
+            if let Some(known) = known.filter(|known| !fresh.contains(&known.name)) {
+                app.clone_from(known);
+            }
+        }
+        for forward in &mut self.project.forwards {
+            let known = old.forwards.iter().find(|it| it.name == forward.name);
+            if let Some(known) = known.filter(|known| !fresh.contains(&known.name)) {
+                forward.clone_from(known);
+            }
+        }
+        // The monday-run of an app that is gone is gone with it.
+        let apps = &self.project.apps;
+        let is_wanted = |sidecar: &SidecarStatus| match &sidecar.app {
+            Some(name) => apps.iter().any(|app| app.name == *name),
+            None => true,
+        };
+        self.project.sidecars = old.sidecars.into_iter().filter(is_wanted).collect();
     }
 
     fn app(&mut self, name: &str) -> Option<&mut AppStatus> {

@@ -111,6 +111,12 @@ pub enum Error {
         /// The address.
         ip: IpAddr,
     },
+    /// A name is to be exchanged that has no address.
+    #[error("`{name}` has no address to exchange; `assign` it first")]
+    Unassigned {
+        /// The name.
+        name: Hostname,
+    },
     /// A port was asked for that there is not.
     #[error("0 is no port to be handed over: name the one that is wanted")]
     PortZero,
@@ -148,7 +154,7 @@ impl Error {
             Self::Hostname { .. } | Self::Address { .. } | Self::PortZero => {
                 ErrorKind::InvalidParams
             }
-            Self::NotAssigned { .. } => ErrorKind::NotFound,
+            Self::NotAssigned { .. } | Self::Unassigned { .. } => ErrorKind::NotFound,
             Self::Bind(error) => error.data.kind,
             Self::Privilege(_) | Self::OwnName { .. } => ErrorKind::Denied,
             Self::Exhausted { .. } => ErrorKind::AddressUnavailable,

@@ -123,6 +123,37 @@ impl Ledger {
         Ok((names, new))
     }
 
+    /// Exchanges the addresses of two names, with one rewrite of the hosts file.
+    ///
+    /// # Errors
+    /// [`Error::Hostname`], [`Error::Unassigned`] and [`Error::Leases`].
+    pub fn exchange(&mut self, pair: &[String; 2]) -> Result<Names, Error> {
+        {
+            let _lock = self.leases.lock()?;
+            let specs: Vec<NameSpec> = pair.iter().map(NameSpec::new).collect();
+            let names: Vec<_> = wishes(&specs)?.into_keys().collect();
+            let ips: Vec<_> = names
+                .iter()
+                .map(|name| {
+                    let has = self.table.get(name);
+                    has.map(|has| has.ip)
+                        .ok_or_else(|| Error::Unassigned { name: name.clone() })
+                })
+                .collect::<Result<_, _>>()?;
+            // A name and itself have nothing to exchange.
+            for (name, ip) in names.iter().zip(ips.iter().rev()) {
+                if let Some(has) = self.table.get_mut(name) {
+                    has.ip = *ip;
+                    has.note = None;
+                }
+            }
+            self.write_lease_and_aliases();
+        }
+        self.bring_to_hosts(&is_dead);
+        let specs: Vec<NameSpec> = pair.iter().map(NameSpec::new).collect();
+        Ok(self.names_of(&specs))
+    }
+
     /// Takes names back.
     pub fn release(&mut self, names: &[String]) -> Released {
         let released: Vec<String> = names

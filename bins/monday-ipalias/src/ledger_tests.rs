@@ -360,3 +360,19 @@ fn a_port_of_an_assigned_address_is_bound_and_its_holder_named() {
         Err(Error::PortZero)
     ));
 }
+
+#[test]
+fn two_names_exchange_their_addresses_in_one_rewrite() {
+    let place = Place::new(LOCALHOST);
+    let mut ledger = place.open();
+    let names = ["a.local".to_owned(), "b.local".to_owned()];
+    let before = ledger.assign(&specs(&["a.local", "b.local"])).unwrap();
+    let after = ledger.exchange(&names).unwrap();
+    assert_eq!(after.names[0].ip, before.names[1].ip);
+    assert_eq!(after.names[1].ip, before.names[0].ip);
+    assert!(after.names.iter().all(|name| name.resolves));
+    assert_eq!(ledger.exchange(&names).unwrap(), before);
+    let unknown = ledger.exchange(&["a.local".to_owned(), "c.local".to_owned()]);
+    assert!(matches!(unknown, Err(Error::Unassigned { .. })));
+    assert_eq!(ledger.list(), before, "nothing was changed");
+}

@@ -28,6 +28,7 @@ pub struct NamesHandle {
 enum Request {
     Assign(Vec<NameSpec>, oneshot::Sender<Result<Names, Error>>),
     Release(Vec<String>, oneshot::Sender<Released>),
+    Exchange([String; 2], oneshot::Sender<Result<Names, Error>>),
     List(oneshot::Sender<Names>),
     Bind(Bind, oneshot::Sender<Result<OwnedFd, Error>>),
     End,
@@ -66,6 +67,14 @@ impl NamesHandle {
     /// [`Error::Ending`].
     pub async fn release(&self, names: Vec<String>) -> Result<Released, Error> {
         self.ask(|reply| Request::Release(names, reply)).await
+    }
+
+    /// Exchanges the addresses of two names.
+    ///
+    /// # Errors
+    /// Those of [`Ledger::exchange`], and [`Error::Ending`].
+    pub async fn exchange(&self, names: [String; 2]) -> Result<Names, Error> {
+        self.ask(|reply| Request::Exchange(names, reply)).await?
     }
 
     /// Lists the names.
@@ -145,6 +154,14 @@ async fn run(
                     });
                 }
                 let _ = reply.send(released);
+            }
+            Request::Exchange(pair, reply) => {
+                let exchanged;
+                (ledger, exchanged) = aside(ledger, move |ledger| ledger.exchange(&pair)).await?;
+                if let Ok(names) = &exchanged {
+                    hub.publish(Event::Assigned(names.clone()));
+                }
+                let _ = reply.send(exchanged);
             }
             Request::List(reply) => {
                 let names;

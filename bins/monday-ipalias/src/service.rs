@@ -1,7 +1,9 @@
 //! The control protocol over the task that owns the names.
 
 use monday_shared::protocol::error::RpcError;
-use monday_shared::protocol::ipalias::{Assign, List, Methods, Names, Release, Released, Status};
+use monday_shared::protocol::ipalias::{
+    Assign, Exchange, List, Methods, Names, Release, Released, Status,
+};
 
 use crate::names::NamesHandle;
 
@@ -16,6 +18,10 @@ impl Methods for Control {
 
     async fn release(&self, params: Release) -> Result<Released, RpcError> {
         Ok(self.0.release(params.names).await?)
+    }
+
+    async fn exchange(&self, params: Exchange) -> Result<Names, RpcError> {
+        Ok(self.0.exchange(params.names).await?)
     }
 
     async fn list(&self, _: List) -> Result<Names, RpcError> {

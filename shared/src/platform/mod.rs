@@ -10,15 +10,15 @@ mod other;
 
 #[cfg(target_os = "linux")]
 pub use linux::{
-    Acting, SignalSource, act_as, become_subreaper, block_signals, die_with_parent, holder_of_port,
-    note_open_files, peer_state, restore_open_files, stop_pacing, unacknowledged, unblock_signals,
-    used,
+    Acting, SignalSource, act_as, become_subreaper, block_signals, connections_to, die_with_parent,
+    holder_of_port, note_open_files, peer_state, restore_open_files, stop_pacing, unacknowledged,
+    unblock_signals, used,
 };
 #[cfg(not(target_os = "linux"))]
 pub use other::{
-    Acting, SignalSource, act_as, become_subreaper, block_signals, die_with_parent, holder_of_port,
-    note_open_files, peer_state, restore_open_files, stop_pacing, unacknowledged, unblock_signals,
-    used,
+    Acting, SignalSource, act_as, become_subreaper, block_signals, connections_to, die_with_parent,
+    holder_of_port, note_open_files, peer_state, restore_open_files, stop_pacing, unacknowledged,
+    unblock_signals, used,
 };
 
 use std::time::Duration;

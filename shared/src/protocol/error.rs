@@ -44,6 +44,8 @@ pub enum ErrorKind {
     UnsupportedProtocol,
     /// What was waited for will not come: it failed.
     Failed,
+    /// The configuration cannot be used.
+    InvalidConfiguration,
     /// A kind that this version does not know yet.
     #[serde(other)]
     Unknown,
@@ -51,7 +53,7 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind that can be sent, in the order of the reference (`shared/PROTOCOL.md`).
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::ParseError,
         Self::InvalidRequest,
         Self::UnknownMethod,
@@ -70,6 +72,7 @@ impl ErrorKind {
         Self::Os,
         Self::UnsupportedProtocol,
         Self::Failed,
+        Self::InvalidConfiguration,
     ];
 
     /// The JSON-RPC 2.0 error number that belongs to the kind (section 5.1 of the specification); everything that is
@@ -175,7 +178,8 @@ mod tests {
             ErrorKind::Os => 15,
             ErrorKind::UnsupportedProtocol => 16,
             ErrorKind::Failed => 17,
-            ErrorKind::Unknown => 18,
+            ErrorKind::InvalidConfiguration => 18,
+            ErrorKind::Unknown => 19,
         };
         for (at, kind) in ErrorKind::ALL.into_iter().enumerate() {
             assert_eq!(place(kind), at);

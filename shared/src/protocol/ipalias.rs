@@ -114,6 +114,14 @@ pub struct Released {
     pub released: Vec<String>,
 }
 
+/// Exchanges the addresses of two names in one rewrite: there is no moment at which one of them leads nowhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Exchange {
+    /// The two names; both have to be assigned.
+    pub names: [String; 2],
+}
+
 /// Lists the names.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -156,6 +164,8 @@ methods! {
         assign(Assign) -> Names;
         /// Takes names back.
         release(Release) -> Released;
+        /// Exchanges the addresses of two names.
+        exchange(Exchange) -> Names;
         /// Lists the names.
         list(List) -> Names;
         /// Lists the names.

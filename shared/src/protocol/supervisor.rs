@@ -274,6 +274,62 @@ pub enum Until {
     Completed,
 }
 
+/// Reads the configuration again and applies what differs: only what is new, changed or gone is touched. A configuration
+/// that cannot be used changes nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reload {}
+
+/// The reply of [`Reload`]: the apps and forwards that were touched.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// These are new.
+    pub added: Vec<String>,
+    /// These were ended and begun again.
+    pub changed: Vec<String>,
+    /// These were ended.
+    pub removed: Vec<String>,
+}
+
+/// Lets the other side of a name serve: the app here, or the forward to one elsewhere. It is begun first; when it is ready
+/// the host name leads to it; the old side ends when nobody uses it any more, and after five seconds at the earliest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Switch {
+    /// The name or host name that has both sides.
+    pub name: String,
+    /// Which side.
+    pub to: Side,
+}
+
+/// A side of a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    /// The app on this machine.
+    Local,
+    /// The forward.
+    Forward,
+}
+
+impl fmt::Display for Reloaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let said = |names: &'_ [String], word: &'static str| -> Vec<String> {
+            names.iter().map(|name| format!("{name} {word}")).collect()
+        };
+        let words = [
+            said(&self.changed, "changed"),
+            said(&self.added, "is new"),
+            said(&self.removed, "is gone"),
+        ]
+        .concat();
+        match words.as_slice() {
+            [] => write!(f, "nothing differs"),
+            words => write!(f, "{}", words.join(", ")),
+        }
+    }
+}
+
 /// The reply of [`Restart`], [`Start`] and [`Stop`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Apps {
@@ -303,6 +359,10 @@ methods! {
         signal(Signal) -> Done;
         /// Opens forwards anew.
         reconnect(Reconnect) -> Forwards;
+        /// Applies what changed in the configuration.
+        reload(Reload) -> Reloaded;
+        /// Lets the other side of a name serve.
+        switch(Switch) -> Reloaded;
         /// Waits until apps and forwards are ready.
         wait(Wait) -> ProjectStatus;
     }
@@ -357,6 +417,14 @@ pub enum Event {
         subject: Option<String>,
         /// The sentence.
         message: String,
+    },
+    /// The project consists of other apps and forwards now.
+    Reloaded {
+        /// What differs.
+        #[serde(flatten)]
+        difference: Reloaded,
+        /// How everything is.
+        status: ProjectStatus,
     },
     /// Everything is being stopped.
     Stopping {

@@ -11,6 +11,7 @@ pub mod init;
 pub mod leftovers;
 pub mod list;
 pub mod picker;
+pub mod remembered;
 pub mod remote;
 pub mod schema;
 pub mod validate;

@@ -6,6 +6,8 @@ mod traffic;
 mod usage;
 mod waiting;
 
+pub(crate) use waiting::wait;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -13,8 +15,8 @@ use monday_shared::protocol::common::Done;
 use monday_shared::protocol::error::{ErrorKind, RpcError};
 use monday_shared::protocol::run::Phase;
 use monday_shared::protocol::supervisor::{
-    AppStatus, Apps, Forwards, Methods, ProjectStatus, Reconnect, Restart, Signal, Start, Status,
-    Stop, Wait,
+    AppStatus, Apps, Forwards, Methods, ProjectStatus, Reconnect, Reload, Reloaded, Restart,
+    Signal, Start, Status, Stop, Switch, Wait,
 };
 use tokio::task::JoinSet;
 
@@ -34,7 +36,7 @@ impl Control {
         let apps = self.session.apps();
         let names = names::chosen(asked, self.session.app_names(), "app")?;
         let found = names.into_iter().filter_map(|name| {
-            let app = apps.get(&name)?.clone();
+            let app = apps.get(&name)?;
             Some((name, app))
         });
         Ok(found.collect())
@@ -159,7 +161,17 @@ impl Methods for Control {
         })
     }
 
+    async fn reload(&self, _: Reload) -> Result<Reloaded, RpcError> {
+        self.session.reload().await
+    }
+
+    async fn switch(&self, params: Switch) -> Result<Reloaded, RpcError> {
+        Arc::clone(&self.session)
+            .switch(params.name, params.to)
+            .await
+    }
+
     async fn wait(&self, params: Wait) -> Result<ProjectStatus, RpcError> {
-        waiting::wait(&self.session, params).await
+        wait(&self.session, params).await
     }
 }

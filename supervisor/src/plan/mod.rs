@@ -5,6 +5,7 @@
 
 pub mod app;
 pub mod command;
+pub mod difference;
 pub mod environment;
 pub mod forward;
 pub mod hostname;
@@ -43,6 +44,8 @@ pub struct Plan {
     pub apps: Vec<App>,
     /// What the user should read before anything is started: what of the project will not run, and why.
     pub notices: Vec<Notice>,
+    /// What was left out because something else was chosen: what, and why.
+    pub notes: Vec<(String, String)>,
 }
 
 /// Something of the project that will not run, and why.
@@ -124,6 +127,7 @@ pub fn plan(project: &Project) -> Plan {
             .flat_map(|forward| tunnel::of(forward, &project.settings))
             .collect(),
         notices: forwards.iter().filter_map(Forward::notice).collect(),
+        notes: Vec::new(),
         forwards,
         apps,
     }

@@ -1,22 +1,26 @@
 //! A project that runs: its sidecars, brought up in the order of the plan and ended in the reverse of it.
 
+mod reload;
 mod starter;
 mod survivors;
+mod switch;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use monday_shared::address_env::Variable;
 use monday_shared::duration::Span;
 use monday_shared::protocol::common::Bulk;
-use monday_shared::protocol::error::RpcError;
+use monday_shared::protocol::error::{ErrorKind, RpcError};
 use monday_shared::protocol::run::Phase;
 use monday_shared::protocol::supervisor::Level;
 use monday_shared::protocol::{fwd, ipalias, tcpproxy, watch};
+use monday_shared::rpc::client::ClientError;
 use tokio::task::JoinSet;
 
+use crate::choice::Choice;
 use crate::config::Project;
 use crate::config::project::{Condition, Dependency};
 use crate::error::Error;
@@ -24,8 +28,9 @@ use crate::escalate::CALLER_VARIABLES;
 use crate::escalate::decide::Names;
 use crate::files::Data;
 use crate::naming::Naming;
-use crate::plan::{App, Plan};
+use crate::plan::{self, App, Plan};
 use crate::sidecar::nursery::Nursery;
+use crate::source::Source;
 use crate::state::State;
 use crate::wiring::addresses::Addresses;
 use crate::wiring::changes::{self, Watcher};
@@ -46,20 +51,42 @@ const NAMES_VARIABLE: &str = "MONDAY_HOSTS";
 /// The sidecars of a project.
 #[derive(Debug)]
 pub struct Session {
-    plan: Plan,
+    /// What runs, and where it comes from.
+    current: RwLock<Arc<Current>>,
+    source: Source,
+    /// Held while another project becomes the one that runs.
+    applying: tokio::sync::Mutex<()>,
+    /// What was switched away from, and ends when nobody uses it any more.
+    leaving: switch::Leaving,
     state: State,
     nursery: Nursery,
-    ipalias: Option<Ipalias>,
-    fwd: Option<Fwd>,
+    starter: Starter,
+    steps: Steps,
     /// Where host names go.
-    names: Names,
+    naming: Naming,
+    /// Where they lead to their addresses, as it turned out.
+    place: Mutex<Option<Names>>,
     /// The control socket of a monday-ipalias that may bind what we may not.
-    ports_from: Option<PathBuf>,
-    tcpproxy: Option<Tcpproxy>,
-    watcher: Option<Watcher>,
+    ports_from: OnceLock<PathBuf>,
+    /// Each of them is started when it is needed first.
+    ipalias: OnceLock<Ipalias>,
+    fwd: OnceLock<Fwd>,
+    tcpproxy: OnceLock<Tcpproxy>,
+    watcher: OnceLock<Watcher>,
     apps: Arc<Apps>,
     board: Arc<Board>,
-    project: Project,
+    addresses: Mutex<Addresses>,
+}
+
+/// What runs.
+#[derive(Debug)]
+pub struct Current {
+    /// What the files say.
+    pub project: Project,
+    /// What has to be true.
+    pub plan: Plan,
+    /// What of the project was chosen.
+    pub choice: Choice,
 }
 
 impl Session {
@@ -68,94 +95,178 @@ impl Session {
     /// # Errors
     /// One of the executables is missing.
     pub fn start(
-        project: Project,
-        plan: Plan,
-        naming: &Naming,
+        current: Current,
+        source: Source,
+        naming: Naming,
         folder: &Path,
         state: State,
     ) -> Result<Self, Error> {
         survivors::end(folder, &state);
         let nursery = Nursery::default();
-        let board = Arc::new(Board::new(&plan));
-        let starter = Starter::new(folder, nursery.clone(), state.clone());
-        let mut ports_from = None;
-        let ipalias = if plan.hostnames.is_empty() {
-            None
-        } else {
-            let mut launch = starter.launch(ipalias::NAME, None)?;
-            naming.apply(&mut launch);
+        let session = Self {
+            source,
+            applying: tokio::sync::Mutex::default(),
+            leaving: switch::Leaving::default(),
+            starter: Starter::new(folder, nursery.clone(), state.clone()),
+            steps: Steps {
+                nursery: nursery.clone(),
+                state: state.clone(),
+            },
+            naming,
+            place: Mutex::default(),
+            ports_from: OnceLock::new(),
+            ipalias: OnceLock::new(),
+            fwd: OnceLock::new(),
+            tcpproxy: OnceLock::new(),
+            watcher: OnceLock::new(),
+            apps: Arc::default(),
+            board: Arc::new(Board::new(&current.plan)),
+            addresses: Mutex::default(),
+            current: RwLock::new(Arc::new(current)),
+            state,
+            nursery,
+        };
+        let current = session.current();
+        session.make_sidecars(&current.plan)?;
+        let all = current.plan.apps.iter().map(|app| app.name.clone());
+        for (name, app) in session.prepare(&current.plan, &all.collect())? {
+            session.apps.insert(name, app);
+        }
+        Ok(session)
+    }
+
+    /// Starts those sidecars of the whole project that this plan needs and that do not run yet.
+    ///
+    /// # Errors
+    /// One of the executables is missing.
+    fn make_sidecars(&self, plan: &Plan) -> Result<(), Error> {
+        if !plan.hostnames.is_empty() && self.ipalias.get().is_none() {
+            let mut launch = self.starter.launch(ipalias::NAME, None)?;
+            self.naming.apply(&mut launch);
             // It serves us, not whoever opened the root shell that we may have been started from.
             launch.hidden = &CALLER_VARIABLES;
-            ports_from = naming.escalates().then(|| launch.socket.clone());
-            let (sidecar, news) = starter.keep(launch, Bulk::Skip);
-            tokio::spawn(names::watch(news, state.clone()));
-            Some(sidecar)
-        };
-        let tcpproxy = if plan.routes.is_empty() {
-            None
-        } else {
-            let launch = starter.launch(tcpproxy::NAME, None)?;
-            let (sidecar, news) = starter.keep(launch, Bulk::Skip);
-            tokio::spawn(routes::watch(news, state.clone()));
-            Some(sidecar)
-        };
-        let fwd = if plan.tunnels.is_empty() {
-            None
-        } else {
-            let launch = starter.launch(fwd::NAME, None)?;
-            let (sidecar, news) = starter.keep(launch, Bulk::Skip);
-            tokio::spawn(tunnels::watch(
-                news,
-                plan.clone(),
-                state.clone(),
-                Arc::clone(&board),
-            ));
-            Some(sidecar)
-        };
-        let steps = Steps {
-            nursery: nursery.clone(),
-            state: state.clone(),
-        };
-        let mut apps = Apps::new();
-        for app in &plan.apps {
+            if self.naming.escalates() {
+                let _ = self.ports_from.set(launch.socket.clone());
+            }
+            let (sidecar, news) = self.starter.keep(launch, Bulk::Skip);
+            tokio::spawn(names::watch(news, self.state.clone()));
+            // Nobody else makes one: plans are applied one at a time.
+            let _ = self.ipalias.set(sidecar);
+        }
+        if !plan.tunnels.is_empty() && self.fwd.get().is_none() {
+            let launch = self.starter.launch(fwd::NAME, None)?;
+            let (sidecar, news) = self.starter.keep(launch, Bulk::Skip);
+            let (state, board) = (self.state.clone(), Arc::clone(&self.board));
+            tokio::spawn(tunnels::watch(news, plan.clone(), state, board));
+            let _ = self.fwd.set(sidecar);
+        }
+        if !plan.routes.is_empty() && self.tcpproxy.get().is_none() {
+            let launch = self.starter.launch(tcpproxy::NAME, None)?;
+            let (sidecar, news) = self.starter.keep(launch, Bulk::Skip);
+            tokio::spawn(routes::watch(news, self.state.clone()));
+            let _ = self.tcpproxy.set(sidecar);
+        }
+        if changes::wanted(plan).is_some() && self.watcher.get().is_none() {
+            let launch = self.starter.launch(watch::NAME, None)?;
+            let (sidecar, news) = self.starter.keep(launch, Bulk::Skip);
+            let apps = Arc::clone(&self.apps);
+            tokio::spawn(changes::pass_on(news, apps, self.state.clone()));
+            let _ = self.watcher.set(sidecar);
+        }
+        Ok(())
+    }
+
+    /// The handles of these apps of the plan; nothing of them runs yet but their guardians.
+    ///
+    /// # Errors
+    /// One of the executables is missing.
+    fn prepare(
+        &self,
+        plan: &Plan,
+        names: &HashSet<String>,
+    ) -> Result<Vec<(String, AppHandle)>, Error> {
+        let apps = plan.apps.iter().filter(|app| names.contains(&app.name));
+        apps.map(|app| {
             let guardian = match app.run {
-                Some(_) => Some(starter.guard(app, &board)?),
+                Some(_) => Some(self.starter.guard(app, &self.board)?),
                 None => None,
             };
             let parts = Parts {
                 app: app.clone(),
                 guardian,
-                step_launch: starter.launch_step(&app.name)?,
-                steps: steps.clone(),
-                board: Arc::clone(&board),
-                state: state.clone(),
+                step_launch: self.starter.launch_step(&app.name)?,
+                steps: self.steps.clone(),
+                board: Arc::clone(&self.board),
+                state: self.state.clone(),
             };
-            apps.insert(app.name.clone(), AppHandle::start(parts));
-        }
-        let apps = Arc::new(apps);
-        let watcher = match changes::wanted(&plan) {
-            Some(_) => {
-                let launch = starter.launch(watch::NAME, None)?;
-                let (sidecar, news) = starter.keep(launch, Bulk::Skip);
-                tokio::spawn(changes::pass_on(news, Arc::clone(&apps), state.clone()));
-                Some(sidecar)
-            }
-            None => None,
-        };
-        Ok(Self {
-            plan,
-            state,
-            nursery,
-            ipalias,
-            fwd,
-            names: naming.names(),
-            ports_from,
-            tcpproxy,
-            watcher,
-            apps,
-            board,
-            project,
+            Ok((app.name.clone(), AppHandle::start(parts)))
         })
+        .collect()
+    }
+
+    /// What runs.
+    #[must_use]
+    pub fn current(&self) -> Arc<Current> {
+        let current = self.current.read();
+        // A panic elsewhere cannot leave a pointer half changed.
+        Arc::clone(&current.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn replace(&self, current: Current) {
+        let mut place = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        *place = Arc::new(current);
+    }
+
+    fn addresses(&self) -> Addresses {
+        let addresses = self.addresses.lock();
+        addresses.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What apps find around them, from the addresses as they are now, which are kept.
+    fn surroundings(&self, current: &Current, addresses: Addresses) -> Arc<Surroundings> {
+        let mut environment = current.plan.env.clone();
+        let place = *self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        environment.extend(place.map(|place| (NAMES_VARIABLE.to_owned(), place.to_string())));
+        environment.extend(addresses.environment(&current.plan));
+        let templates = Data::of(&current.project, |name| addresses.of_name(name));
+        let mut place = self
+            .addresses
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *place = addresses;
+        Arc::new(Surroundings {
+            environment,
+            templates,
+        })
+    }
+
+    /// Gives every host name of the plan its address, and says what the apps' are.
+    async fn assign_names(&self, ipalias: &Ipalias, plan: &Plan, addresses: &mut Addresses) {
+        let names = self.naming.names();
+        let place = names::assign(ipalias, plan, names, &self.state, addresses).await;
+        *self.place.lock().unwrap_or_else(PoisonError::into_inner) = Some(place);
+        if let Some(socket) = self.ports_from.get() {
+            addresses.given_by(socket);
+        }
+        self.tell_addresses(plan, addresses);
+    }
+
+    /// The plan of a project, whose processes see the hosts file that is theirs.
+    fn plan_of(&self, project: &Project) -> Plan {
+        let mut plan = plan::plan(project);
+        if let Some(file) = self.naming.private_file() {
+            plan.see_hosts(file);
+        }
+        plan
+    }
+
+    fn tell_addresses(&self, plan: &Plan, addresses: &Addresses) {
+        for app in &plan.apps {
+            let hostname = app.hostname.as_deref();
+            if let Some(ip) = hostname.and_then(|name| addresses.of_name(name)) {
+                self.state.app_address(&app.name, ip);
+            }
+        }
     }
 
     /// Our children.
@@ -185,21 +296,24 @@ impl Session {
     /// The apps' names, in the order of the files.
     #[must_use]
     pub fn app_names(&self) -> Vec<String> {
-        let apps = self.plan.apps.iter();
+        let current = self.current();
+        let apps = current.plan.apps.iter();
         apps.map(|app| app.name.clone()).collect()
     }
 
     /// The forwards' names, in the order of the files.
     #[must_use]
     pub fn forward_names(&self) -> Vec<String> {
-        let forwards = self.plan.forwards.iter();
+        let current = self.current();
+        let forwards = current.plan.forwards.iter();
         forwards.map(|forward| forward.name.clone()).collect()
     }
 
     /// The same without those that this version cannot make true.
     #[must_use]
     pub fn working_forward_names(&self) -> Vec<String> {
-        let forwards = self.plan.forwards.iter();
+        let current = self.current();
+        let forwards = current.plan.forwards.iter();
         forwards
             .filter(|forward| forward.is_supported())
             .map(|forward| forward.name.clone())
@@ -208,7 +322,7 @@ impl Session {
 
     /// What monday-tcpproxy says of its routes; nothing where it does not run.
     pub async fn routes(&self) -> Option<Vec<tcpproxy::RouteStatus>> {
-        let listed = self.tcpproxy.as_ref()?.call_if_there(&tcpproxy::List {});
+        let listed = self.tcpproxy.get()?.call_if_there(&tcpproxy::List {});
         Some(listed.await.ok()??.routes)
     }
 
@@ -217,9 +331,18 @@ impl Session {
     /// # Errors
     /// It could not be opened.
     pub async fn reconnect(&self, forward: &str) -> Result<(), RpcError> {
-        match &self.tcpproxy {
+        let current = self.current();
+        if let Some(fwd) = self.fwd.get() {
+            let reopened = tunnels::reopen(fwd, &current.plan, forward).await;
+            reopened.map_err(|error| match error {
+                ClientError::Refused(error) => error,
+                other => RpcError::new(ErrorKind::Internal, other.to_string()),
+            })?;
+        }
+        match self.tcpproxy.get() {
             Some(tcpproxy) => {
-                routes::reopen(tcpproxy, &self.plan, forward, &self.state, &self.board).await
+                let plan = &current.plan;
+                routes::reopen(tcpproxy, plan, forward, &self.state, &self.board).await
             }
             None => Ok(()),
         }
@@ -227,11 +350,10 @@ impl Session {
 
     /// Stops these apps until they are started again, those that depend on others before them.
     pub async fn halt(&self, names: &HashSet<String>, timeout: Option<Span>) {
-        for group in stop_order(&self.plan) {
+        for group in stop_order(&self.current().plan) {
             let mut stopping = JoinSet::new();
             let group = group.iter().filter(|name| names.contains(*name));
             for app in group.filter_map(|name| self.apps.get(name)) {
-                let app = app.clone();
                 stopping.spawn(async move { app.halt(timeout).await });
             }
             stopping.join_all().await;
@@ -240,7 +362,13 @@ impl Session {
 
     /// Makes the plan true, in its order, and returns the addresses for environments.
     pub async fn bring_up(&self) -> Vec<Variable> {
-        for notice in &self.plan.notices {
+        let current = self.current();
+        let plan = &current.plan;
+        for (subject, note) in &plan.notes {
+            let subject = Some(subject.clone());
+            self.state.notice(Level::Info, subject, note.clone());
+        }
+        for notice in &plan.notices {
             self.state.notice(
                 Level::Warning,
                 Some(notice.subject.clone()),
@@ -248,63 +376,44 @@ impl Session {
             );
         }
         let mut addresses = Addresses::default();
-        let mut place = None;
-        if let Some(ipalias) = &self.ipalias {
-            place = Some(
-                names::assign(ipalias, &self.plan, self.names, &self.state, &mut addresses).await,
-            );
-            if let Some(socket) = &self.ports_from {
-                addresses.given_by(socket);
-            }
-            for app in &self.plan.apps {
-                let ip = app
-                    .hostname
-                    .as_deref()
-                    .and_then(|name| addresses.of_name(name));
-                if let Some(ip) = ip {
-                    self.state.app_address(&app.name, ip);
-                }
-            }
+        if let Some(ipalias) = self.ipalias.get() {
+            self.assign_names(ipalias, plan, &mut addresses).await;
         }
-        if let Some(fwd) = &self.fwd {
-            tunnels::open(fwd, &self.plan, &self.state, &mut addresses, &self.board).await;
+        if let Some(fwd) = self.fwd.get() {
+            let (state, board) = (&self.state, &self.board);
+            tunnels::open(fwd, plan, state, &mut addresses, board, None).await;
         }
-        if let Some(tcpproxy) = &self.tcpproxy {
+        if let Some(tcpproxy) = self.tcpproxy.get() {
             routes::open(
                 tcpproxy,
-                &self.plan,
+                plan,
                 &self.state,
                 &mut addresses,
                 &self.board,
+                None,
             )
             .await;
         }
-        let mut environment = self.plan.env.clone();
-        environment.extend(place.map(|place| (NAMES_VARIABLE.to_owned(), place.to_string())));
-        environment.extend(addresses.environment(&self.plan));
-        let surroundings = Arc::new(Surroundings {
-            environment: environment.clone(),
-            templates: Data::of(&self.project, |name| addresses.of_name(name)),
-        });
-        for app in self.apps.values() {
+        let surroundings = self.surroundings(&current, addresses);
+        for app in self.apps.all() {
             app.up(Arc::clone(&surroundings)).await;
         }
-        if let (Some(watcher), Some(wanted)) = (&self.watcher, changes::wanted(&self.plan)) {
+        if let (Some(watcher), Some(wanted)) = (self.watcher.get(), changes::wanted(plan)) {
             changes::watch(watcher, wanted, &self.state).await;
         }
-        self.until_started().await;
-        environment
+        self.until_started(plan).await;
+        surroundings.environment.clone()
     }
 
     /// Waits until every app that has nothing to wait for and nothing to build was started, or could not be.
-    async fn until_started(&self) {
+    async fn until_started(&self, plan: &Plan) {
         let at_once = |app: &&App| {
             app.run.is_some()
                 && app.depends_on.is_empty()
                 && app.setup.is_none()
                 && app.build.is_none()
         };
-        for app in self.plan.apps.iter().filter(at_once) {
+        for app in plan.apps.iter().filter(at_once) {
             let started = Dependency {
                 name: app.name.clone(),
                 condition: Condition::Started,
@@ -316,6 +425,7 @@ impl Session {
 
     /// Stops all apps, those that depend on others before them, and says what it waits for when that takes long.
     pub async fn stop_apps(&self, timeout: Option<Span>) {
+        self.leaving.at_once().await;
         let all = self.stop_in_order(timeout);
         tokio::pin!(all);
         if tokio::time::timeout(TELL_AFTER, &mut all).await.is_err() {
@@ -325,10 +435,9 @@ impl Session {
     }
 
     async fn stop_in_order(&self, timeout: Option<Span>) {
-        for group in stop_order(&self.plan) {
+        for group in stop_order(&self.current().plan) {
             let mut stopping = JoinSet::new();
             for app in group.iter().filter_map(|name| self.apps.get(name)) {
-                let app = app.clone();
                 stopping.spawn(async move { app.stop(timeout).await });
             }
             stopping.join_all().await;
@@ -358,20 +467,19 @@ impl Session {
     /// Ends the sidecars, the listeners before the names, and whatever is left over.
     pub async fn end(&self) {
         let mut ending = JoinSet::new();
-        for app in self.apps.values() {
-            let app = app.clone();
+        for app in self.apps.all() {
             ending.spawn(async move { app.end().await });
         }
-        if let Some(watcher) = &self.watcher {
+        if let Some(watcher) = self.watcher.get() {
             watcher.end().await;
         }
-        if let Some(tcpproxy) = &self.tcpproxy {
+        if let Some(tcpproxy) = self.tcpproxy.get() {
             tcpproxy.end().await;
         }
-        if let Some(fwd) = &self.fwd {
+        if let Some(fwd) = self.fwd.get() {
             fwd.end().await;
         }
-        if let Some(ipalias) = &self.ipalias {
+        if let Some(ipalias) = self.ipalias.get() {
             // Its names go with it.
             ipalias.end().await;
         }

@@ -21,6 +21,7 @@ use crate::wiring::app::Guardian;
 use crate::wiring::progress::Board;
 
 /// Starts sidecars.
+#[derive(Debug)]
 pub(super) struct Starter {
     locator: Locator,
     folder: PathBuf,

@@ -50,6 +50,11 @@ impl Lines {
         lines.push(b'\n');
     }
 
+    /// A line that an app wrote.
+    pub fn app_line(&self, app: &str, text: &[u8], lines: &mut Vec<u8>) {
+        self.line(app, name_colour::style_of(app), text, lines);
+    }
+
     fn own(&self, text: &impl Display, lines: &mut Vec<u8>) {
         let text = text.to_string();
         for line in text.lines() {
@@ -178,9 +183,8 @@ impl Format<Event> for Lines {
             Event::Tunnel { forward, tunnel } => self.tunnel(forward, tunnel, lines),
             Event::Sidecar(_) => {}
             Event::Output { app, output } => {
-                let style = name_colour::style_of(app);
                 for line in &output.lines {
-                    self.line(app, style, &line.0, lines);
+                    self.app_line(app, &line.0, lines);
                 }
             }
             Event::Notice {
@@ -188,6 +192,9 @@ impl Format<Event> for Lines {
                 subject,
                 message,
             } => self.notice(*level, subject.as_deref(), message, lines),
+            Event::Reloaded { difference, .. } => {
+                self.own(&format!("reloaded: {difference}"), lines);
+            }
             Event::Stopping { reason } => self.own(&format!("stopping: {reason}"), lines),
         }
     }

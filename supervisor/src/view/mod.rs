@@ -2,6 +2,7 @@
 
 pub mod console;
 pub mod lines;
+pub mod log_dir;
 pub mod ready_first;
 pub mod table;
 pub mod width;

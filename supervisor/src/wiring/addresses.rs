@@ -34,6 +34,11 @@ impl Addresses {
         self.ports_from.clone().filter(|_| route.listen.is_low())
     }
 
+    /// A host name is not the project's any more.
+    pub fn forget_name(&mut self, name: &str) {
+        self.names.remove(name);
+    }
+
     /// A route listens.
     pub fn route(&mut self, id: &str, listen: SocketAddr) {
         self.routes.insert(id.to_owned(), listen);

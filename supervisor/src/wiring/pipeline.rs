@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use monday_shared::address_env::Variable;
@@ -46,6 +46,8 @@ pub struct Surroundings {
 #[derive(Debug)]
 enum Order {
     Up(Arc<Surroundings>),
+    /// Something else of the project changed: for the next start.
+    Surroundings(Arc<Surroundings>),
     Changed(Changed),
     Restart(oneshot::Sender<Result<RunState, RpcError>>),
     Start(Ticket),
@@ -65,8 +67,38 @@ pub struct AppHandle {
     guardian: Option<Arc<Guardian>>,
 }
 
-/// The apps of a project, by name.
-pub type Apps = HashMap<String, AppHandle>;
+/// The apps of a project, by name. They come and go with the configuration.
+#[derive(Debug, Default)]
+pub struct Apps(Mutex<HashMap<String, AppHandle>>);
+
+impl Apps {
+    /// The app of that name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<AppHandle> {
+        self.lock().get(name).cloned()
+    }
+
+    /// Every app.
+    #[must_use]
+    pub fn all(&self) -> Vec<AppHandle> {
+        self.lock().values().cloned().collect()
+    }
+
+    /// An app comes, or replaces the one of its name.
+    pub fn insert(&self, name: String, app: AppHandle) {
+        self.lock().insert(name, app);
+    }
+
+    /// An app goes.
+    pub fn remove(&self, name: &str) -> Option<AppHandle> {
+        self.lock().remove(name)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, AppHandle>> {
+        // A panic elsewhere cannot leave the map in a state that matters more than going on.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// The pieces that an app is made of.
 #[derive(Debug)]
@@ -109,6 +141,11 @@ impl AppHandle {
     /// Brings the app up as soon as what it depends on is there.
     pub async fn up(&self, surroundings: Arc<Surroundings>) {
         self.order(Order::Up(surroundings)).await;
+    }
+
+    /// What is around it is another: it finds that at its next start.
+    pub async fn surroundings(&self, surroundings: Arc<Surroundings>) {
+        self.order(Order::Surroundings(surroundings)).await;
     }
 
     /// Something that it watches changed: it is built and started again.
@@ -281,6 +318,7 @@ impl Pipeline {
                 self.surroundings = Some(surroundings);
                 self.begin(Kind::Prepare);
             }
+            Order::Surroundings(surroundings) => self.surroundings = Some(surroundings),
             // What is not prepared has not been built: its build will see the change.
             Order::Changed(changed) if self.prepared && !self.stopped => {
                 self.changed(&changed).await;

@@ -1,6 +1,7 @@
 //! How far everything of a project is, for those that depend on it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use monday_shared::protocol::run::{Exit, Phase, State as RunState};
 use tokio::sync::watch;
@@ -88,24 +89,41 @@ impl Progress {
 
 /// The progress of everything.
 #[derive(Debug)]
-pub struct Board(HashMap<String, watch::Sender<Progress>>);
+pub struct Board(Mutex<HashMap<String, watch::Sender<Progress>>>);
 
 impl Board {
     /// Everything of the plan, of which nothing is started.
     #[must_use]
     pub fn new(plan: &Plan) -> Self {
-        let apps = plan.apps.iter().map(|app| &app.name);
-        let forwards = plan.forwards.iter().map(|forward| &forward.name);
-        Self(
-            apps.chain(forwards)
+        let names = names_of(plan);
+        Self(Mutex::new(
+            names
                 .map(|name| (name.clone(), watch::Sender::default()))
                 .collect(),
-        )
+        ))
+    }
+
+    /// It is about this plan now. What is `fresh` begins anew; who waits for it goes on to wait.
+    pub fn adopt(&self, plan: &Plan, fresh: &HashSet<String>) {
+        let names: HashSet<&String> = names_of(plan).collect();
+        let mut known = self.lock();
+        known.retain(|name, _| names.contains(name));
+        for name in names {
+            let progress = known.entry(name.clone()).or_default();
+            if fresh.contains(name) {
+                progress.send_replace(Progress::default());
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, watch::Sender<Progress>>> {
+        // A panic elsewhere cannot leave the map in a state that matters more than going on.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Something came further.
     pub fn set(&self, name: &str, progress: Progress) {
-        if let Some(known) = self.0.get(name) {
+        if let Some(known) = self.lock().get(name) {
             known.send_modify(|known| {
                 // What was started once was started, however short it lived.
                 let started = known.started || progress.started;
@@ -120,7 +138,7 @@ impl Board {
     /// Whether it is so at this moment.
     #[must_use]
     pub fn is(&self, name: &str, condition: Condition) -> bool {
-        self.0
+        self.lock()
             .get(name)
             .is_some_and(|known| known.borrow().meets(condition))
     }
@@ -130,10 +148,10 @@ impl Board {
     /// # Errors
     /// It never will be; the sentence says why.
     pub async fn reached(&self, wanted: &Dependency) -> Result<(), String> {
-        let Some(known) = self.0.get(&wanted.name) else {
+        let known = self.lock().get(&wanted.name).map(watch::Sender::subscribe);
+        let Some(mut progress) = known else {
             return Err("it is not part of what runs".to_owned());
         };
-        let mut progress = known.subscribe();
         let settled = progress
             .wait_for(|progress| progress.settles(wanted.condition))
             .await;
@@ -150,7 +168,7 @@ impl Board {
     /// It failed; the sentence says what and why.
     pub async fn wait(&self, dependency: &Dependency) -> Result<(), String> {
         let name = &dependency.name;
-        if !self.0.contains_key(name) {
+        if !self.lock().contains_key(name) {
             // The configuration was checked; what is not on the board is disabled.
             return Err(format!("it depends on `{name}`, which is disabled"));
         }
@@ -161,6 +179,11 @@ impl Board {
             )
         })
     }
+}
+
+fn names_of(plan: &Plan) -> impl Iterator<Item = &String> {
+    let apps = plan.apps.iter().map(|app| &app.name);
+    apps.chain(plan.forwards.iter().map(|forward| &forward.name))
 }
 
 /// The condition as the files write it.

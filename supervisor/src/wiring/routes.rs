@@ -16,17 +16,22 @@ use crate::state::State;
 /// The kept monday-tcpproxy.
 pub type Tcpproxy = Sidecar<Open>;
 
-/// Opens every route of the plan, a forward at a time: all ports of a forward or none, and one that fails leaves the
-/// others as they are.
+/// Opens every route of the plan (of the forwards in `only`, if that is said), a forward at a time: all ports of a forward
+/// or none, and one that fails leaves the others as they are.
 pub async fn open(
     tcpproxy: &Tcpproxy,
     plan: &Plan,
     state: &State,
     addresses: &mut Addresses,
     board: &Board,
+    only: Option<&[String]>,
 ) {
-    let mut opened = Vec::new();
-    for forward in &plan.forwards {
+    let mut opened = tcpproxy
+        .wished()
+        .map(|open| open.routes)
+        .unwrap_or_default();
+    let is_meant = |name: &String| only.is_none_or(|only| only.contains(name));
+    for forward in plan.forwards.iter().filter(|it| is_meant(&it.name)) {
         let routes: Vec<&Route> = plan.routes_of(&forward.name).collect();
         if routes.is_empty() {
             continue;
@@ -49,6 +54,34 @@ pub async fn open(
                 state.forward_failed(&forward.name, why);
             }
         }
+    }
+}
+
+/// Closes the routes of these forwards, and their connections.
+pub async fn close(tcpproxy: &Tcpproxy, plan: &Plan, forwards: &[String]) {
+    let routes = plan.routes.iter();
+    let ids: Vec<String> = routes
+        .filter(|route| forwards.contains(&route.forward))
+        .map(|route| route.id.clone())
+        .collect();
+    if ids.is_empty() {
+        return;
+    }
+    let mut wished = tcpproxy.wished().unwrap_or_else(|| Open::new(Vec::new()));
+    wished.routes.retain(|spec| !ids.contains(&spec.id));
+    tcpproxy.wish((!wished.routes.is_empty()).then_some(wished));
+    // One that is not there has nothing open, and is not told to open these.
+    if let Err(error) = tcpproxy.call_if_there(&cut(ids)).await {
+        tracing::warn!(%error, "routes that are not wanted any more could not be closed");
+    }
+}
+
+/// Closes routes, and cuts their connections.
+fn cut(ids: Vec<String>) -> Close {
+    Close {
+        ids,
+        connections: None,
+        drain_timeout: None,
     }
 }
 
@@ -82,12 +115,7 @@ pub async fn reopen(
         ClientError::Refused(error) => error,
         other => RpcError::new(ErrorKind::Internal, other.to_string()),
     };
-    let close = Close {
-        ids,
-        connections: None,
-        drain_timeout: None,
-    };
-    tcpproxy.call(&close).await.map_err(refused)?;
+    tcpproxy.call(&cut(ids)).await.map_err(refused)?;
     match tcpproxy.call(&Open::new(specs)).await {
         Ok(open) => {
             let listening = open.routes.into_iter();

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use monday_shared::protocol::fwd::{Event, ForwardSpec, ForwardStatus, Open, Phase};
+use monday_shared::protocol::fwd::{Close, Event, ForwardSpec, ForwardStatus, Open, Phase};
 use monday_shared::protocol::supervisor::{Level, TunnelStatus};
+use monday_shared::rpc::client::ClientError;
 use tokio::sync::mpsc;
 
 use super::addresses::Addresses;
@@ -17,11 +18,19 @@ use crate::state::State;
 /// The kept monday-fwd.
 pub type Fwd = Sidecar<Open>;
 
-/// Opens every tunnel of the plan, a forward at a time, and waits for none of them to be up. One that cannot be opened
-/// leaves the others as they are.
-pub async fn open(fwd: &Fwd, plan: &Plan, state: &State, addresses: &mut Addresses, board: &Board) {
-    let mut opened = Vec::new();
-    for forward in &plan.forwards {
+/// Opens every tunnel of the plan (of the forwards in `only`, if that is said), a forward at a time, and waits for none of
+/// them to be up. One that cannot be opened leaves the others as they are.
+pub async fn open(
+    fwd: &Fwd,
+    plan: &Plan,
+    state: &State,
+    addresses: &mut Addresses,
+    board: &Board,
+    only: Option<&[String]>,
+) {
+    let mut opened = fwd.wished().map(|open| open.forwards).unwrap_or_default();
+    let is_meant = |name: &String| only.is_none_or(|only| only.contains(name));
+    for forward in plan.forwards.iter().filter(|it| is_meant(&it.name)) {
         let tunnels: Vec<&Tunnel> = plan.tunnels_of(&forward.name).collect();
         if tunnels.is_empty() {
             continue;
@@ -54,6 +63,49 @@ pub async fn open(fwd: &Fwd, plan: &Plan, state: &State, addresses: &mut Address
             }
         }
     }
+}
+
+/// Closes the tunnels of these forwards.
+pub async fn close(fwd: &Fwd, plan: &Plan, forwards: &[String]) {
+    let tunnels = plan.tunnels.iter();
+    let ids: Vec<String> = tunnels
+        .filter(|tunnel| forwards.contains(&tunnel.forward))
+        .map(|tunnel| tunnel.id().to_owned())
+        .collect();
+    if ids.is_empty() {
+        return;
+    }
+    let wished = fwd.wished().map(|open| open.forwards).unwrap_or_default();
+    let left: Vec<ForwardSpec> = wished
+        .into_iter()
+        .filter(|spec| !ids.iter().any(|id| id == spec.id()))
+        .collect();
+    fwd.wish((!left.is_empty()).then_some(Open { forwards: left }));
+    // One that is not there has nothing open, and is not told to open these.
+    if let Err(error) = fwd.call_if_there(&Close { ids }).await {
+        tracing::warn!(%error, "tunnels that are not wanted any more could not be closed");
+    }
+}
+
+/// Opens the tunnels of a forward again.
+///
+/// # Errors
+/// What monday-fwd replies.
+pub async fn reopen(fwd: &Fwd, plan: &Plan, forward: &str) -> Result<(), ClientError> {
+    let ids: Vec<String> = plan
+        .tunnels_of(forward)
+        .map(|tunnel| tunnel.id().to_owned())
+        .collect();
+    let wished = fwd.wished().map(|open| open.forwards).unwrap_or_default();
+    let forwards: Vec<ForwardSpec> = wished
+        .into_iter()
+        .filter(|spec| ids.iter().any(|id| id == spec.id()))
+        .collect();
+    if !forwards.is_empty() {
+        fwd.call(&Close { ids }).await?;
+        fwd.call(&Open { forwards }).await?;
+    }
+    Ok(())
 }
 
 /// A restarted monday-fwd listens where its predecessor did: the listeners before it lead there.
@@ -147,9 +199,17 @@ impl Watcher {
     }
 
     fn set(&mut self, id: &str, phase: Phase, via: Option<String>, why: Option<String>) {
-        let Some((forward, tunnel)) = self.tunnels.get_mut(id) else {
-            return;
-        };
+        // One that came with a changed configuration: its id is `forward:L`.
+        let (forward, tunnel) = self.tunnels.entry(id.to_owned()).or_insert_with(|| {
+            let forward = id.rsplit_once(':').map_or(id, |(forward, _)| forward);
+            let status = TunnelStatus {
+                id: id.to_owned(),
+                phase: Phase::Connecting,
+                via: None,
+                why: None,
+            };
+            (forward.to_owned(), status)
+        });
         tunnel.phase = phase;
         tunnel.via = via.or_else(|| tunnel.via.take());
         tunnel.why = why;

@@ -30,13 +30,18 @@ mod tcpproxy_alone;
 
 // The supervisor.
 mod bad_input;
+mod ci;
 mod configured;
 mod escalated;
 mod recovery;
+mod reload;
 mod rootless;
 mod second_terminal;
 mod side_by_side;
+mod slow_readers;
 mod stopping;
+mod switch;
+mod terminal_ui;
 mod wiring;
 
 // What a newcomer sees.

@@ -14,4 +14,4 @@ pub use port_holder::holder_of_port;
 pub use process::{become_subreaper, die_with_parent, note_open_files, restore_open_files};
 pub use signals::{SignalSource, block_signals, unblock_signals};
 pub use sock_diag::{peer_state, unacknowledged};
-pub use usage::used;
+pub use usage::{connections_to, used};

@@ -1,6 +1,7 @@
 //! What a process uses of the machine, as `/proc` shows it (`proc_pid_stat(5)`, `proc_pid_statm(5)`).
 
 use std::fs;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use crate::platform::Used;
@@ -30,9 +31,43 @@ fn ticks(stat: &str) -> Option<u64> {
     Some(user + kernel)
 }
 
+/// How many TCP connections are open that were made to that address.
+#[must_use]
+pub fn connections_to(ip: IpAddr) -> usize {
+    let IpAddr::V4(ip) = ip else { return 0 };
+    let table = fs::read_to_string("/proc/net/tcp").unwrap_or_default();
+    established(&table, ip)
+}
+
+/// Counts them in the kernel's table (`proc_pid_net(5)`): of each pair of sockets the one whose own address it is.
+fn established(table: &str, ip: Ipv4Addr) -> usize {
+    // The kernel prints the address as one number of the machine's own byte order.
+    let wanted = format!("{:08X}:", u32::from_ne_bytes(ip.octets()));
+    table
+        .lines()
+        .skip(1)
+        .filter(|line| {
+            let mut fields = line.split_ascii_whitespace().skip(1);
+            let local = fields.next().unwrap_or_default();
+            // TCP_ESTABLISHED
+            local.starts_with(&wanted) && fields.nth(1) == Some("01")
+        })
+        .count()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn connections_to_an_address_are_counted() {
+        let listener = std::net::TcpListener::bind("127.3.7.11:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        assert_eq!(connections_to(address.ip()), 0);
+        let client = std::net::TcpStream::connect(address).unwrap();
+        assert_eq!(connections_to(address.ip()), 1);
+        drop((client, listener));
+    }
 
     #[test]
     fn the_fields_are_found_behind_a_name_of_any_kind() {

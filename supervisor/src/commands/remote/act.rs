@@ -5,9 +5,10 @@ use std::process::ExitCode;
 
 use clap::Args;
 use monday_shared::duration::Span;
+use monday_shared::life::exit;
 use monday_shared::protocol::common::Shutdown;
 use monday_shared::protocol::supervisor::{
-    Apps, Forwards, Reconnect, Restart, Signal, Start, Stop,
+    Apps, Forwards, Reconnect, Reload, Restart, Side, Signal, Start, Stop, Switch,
 };
 use serde_json::json;
 
@@ -125,6 +126,58 @@ pub(super) fn apps(reply: &Apps) -> String {
         let _ = writeln!(text, "{app}");
     }
     text
+}
+
+/// What `switch` takes.
+#[derive(Clone, Debug, Args)]
+pub struct SwitchArgs {
+    /// The name or host name that has both sides, and which one: `api forward`.
+    #[command(flatten)]
+    pub target: TargetArgs,
+}
+
+/// Lets the other side of a name serve.
+#[must_use]
+pub fn switch(args: &SwitchArgs) -> ExitCode {
+    let mut target = args.target.clone();
+    let to = match target.words.pop().as_deref() {
+        Some("local") => Side::Local,
+        Some("forward") => Side::Forward,
+        _ => {
+            return usage(
+                "say which side: `monday-supervisor switch [PROJECT] NAME local|forward`",
+            );
+        }
+    };
+    talk(&target.reach, async {
+        let Found { client, names, .. } = find::find(&target).await?;
+        let [name] = names.as_slice() else {
+            return Ok(usage(
+                "name one app or forward: `monday-supervisor switch [PROJECT] NAME local|forward`",
+            ));
+        };
+        let switch = Switch {
+            name: name.clone(),
+            to,
+        };
+        let reply = client.call(&switch).await?;
+        Ok(shown(&target.reach, &reply, |reply| format!("{reply}\n")))
+    })
+}
+
+fn usage(message: &str) -> ExitCode {
+    super::super::failed(message);
+    ExitCode::from(exit::USAGE)
+}
+
+/// Applies what changed in the configuration.
+#[must_use]
+pub fn reload(args: &DownArgs) -> ExitCode {
+    let target = TargetArgs {
+        words: args.project.iter().cloned().collect(),
+        reach: args.reach.clone(),
+    };
+    ask(&target, |_| Reload {}, |reply| format!("{reply}\n"))
 }
 
 fn forwards(reply: &Forwards) -> String {

@@ -1,7 +1,9 @@
 //! The commands that talk to a project that runs: each says over the control socket what any script could say.
 
 pub mod act;
+pub mod attach;
 pub mod find;
+pub mod logs;
 pub mod status;
 pub mod wait;
 
@@ -73,7 +75,10 @@ impl RemoteError {
                 exit::TIMED_OUT
             }
             Self::Client(ClientError::Refused(error))
-                if error.data.kind == ErrorKind::InvalidParams =>
+                if matches!(
+                    error.data.kind,
+                    ErrorKind::InvalidParams | ErrorKind::InvalidConfiguration
+                ) =>
             {
                 exit::USAGE
             }

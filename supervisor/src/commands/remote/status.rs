@@ -124,6 +124,9 @@ pub fn state_word(app: &AppStatus) -> String {
     if let Some(stage) = &app.stage {
         return stage.to_string();
     }
+    if app.state.phase == Phase::Waiting {
+        return "starts again soon".to_owned();
+    }
     // Without pid, exit and reason, which have places of their own.
     State {
         phase: app.state.phase,
@@ -263,7 +266,7 @@ shop, pid 42
 
 APP     STATE                   PID  SINCE  RESTARTS  LAST EXIT      ADDRESS
 api     running, not ready yet  43          0
-worker  ended                               0         exit status 3
+worker  starts again soon                   0         exit status 3
 
 FORWARD  TYPE   STATE  LISTENS         LEADS TO             CONNECTIONS            IN       OUT
 db       proxy  open   127.0.0.9:5432  db.example.com:5432  1 open of 7, 2 failed  2.0 KiB  0 B

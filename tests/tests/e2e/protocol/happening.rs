@@ -53,6 +53,13 @@ pub(super) fn happen(stage: &mut Stage, what: &str) {
                 .clients
                 .push(TcpStream::connect(address).expect("the route listens"));
         }
+        "monday.yaml loses the forward" => {
+            let file = stage.world.home().join("monday.yaml");
+            let text = std::fs::read_to_string(&file).expect("the project was started from it");
+            let (without, _) = text.split_once("    forward:").expect("it has a forward");
+            stage.world.write("home/monday.yaml", without);
+        }
+        "monday.yaml is broken" => stage.world.write("home/monday.yaml", "projects: ["),
         "monday-tcpproxy is killed" => {
             let status = Control::connect(&stage.world.supervisor_socket("shop")).ask("status");
             kill_hard(pid_of(&status["sidecars"], "monday-tcpproxy"));

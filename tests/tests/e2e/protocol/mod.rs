@@ -138,6 +138,8 @@ fn every_parameter_is_explained() {
         fields::<supervisor::Signal>(),
         fields::<supervisor::Reconnect>(),
         fields::<supervisor::Wait>(),
+        fields::<supervisor::Switch>(),
+        fields::<ipalias::Exchange>(),
     ];
     for field in all.iter().flatten() {
         assert!(

@@ -41,6 +41,8 @@ pub(super) fn same(at: &str, shown: &Value, real: &Value) -> Result<(), String> 
         (Value::Number(_), Value::Number(_)) if CHOSEN.contains(&at) => Ok(()),
         // As long as it took.
         (Value::String(_), Value::String(_)) if at == "lasted" => Ok(()),
+        // A text that is not for programs, and too long to be shown.
+        (Value::String(shown), Value::String(_)) if at == "message" && shown == "…" => Ok(()),
         (Value::String(shown), Value::String(real)) if unnumbered(shown) == unnumbered(real) => {
             Ok(())
         }
