@@ -3,6 +3,7 @@
 use std::io::IsTerminal as _;
 
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::EnvFilter;
 
 use super::args::{LifeArgs, LogLevel, OutputFormat};
 
@@ -16,8 +17,15 @@ pub(super) fn start(args: &LifeArgs) {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
+    // What a watch of a cluster complains of is told as an event, with a remedy; only whoever looks for a fault in it
+    // wants to read it as well.
+    let quiet = if level < LevelFilter::DEBUG {
+        ",kube_runtime=off"
+    } else {
+        ""
+    };
     let log = tracing_subscriber::fmt()
-        .with_max_level(level)
+        .with_env_filter(EnvFilter::new(format!("{level}{quiet}")))
         .with_writer(std::io::stderr)
         .with_target(false);
     // An error means that there is a log already.
