@@ -58,7 +58,15 @@ pub(crate) enum ConfigError {
         /// Those that are there.
         known: String,
     },
-    /// It cannot be read or makes no sense.
+    /// It cannot be read.
+    #[error("cannot read the kubeconfig {file}: {source}; name the file that kubectl uses")]
+    Unreadable {
+        /// Where.
+        file: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It makes no sense.
     #[error("{file}: {}", causes(.source))]
     Unusable {
         /// Where.
@@ -228,9 +236,13 @@ async fn choose(read: Kubeconfig, file: &str, wish: &Wish) -> Result<Found, Conf
 }
 
 fn unusable(file: &str, source: KubeconfigError) -> ConfigError {
-    ConfigError::Unusable {
-        file: file.to_owned(),
-        source: Box::new(source),
+    let file = file.to_owned();
+    match source {
+        KubeconfigError::ReadConfig(source, _) => ConfigError::Unreadable { file, source },
+        source => ConfigError::Unusable {
+            file,
+            source: Box::new(source),
+        },
     }
 }
 
