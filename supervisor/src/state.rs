@@ -332,6 +332,7 @@ impl Keeper {
             },
         );
         self.project.names = old.names;
+        self.project.private_names = old.private_names;
         for app in &mut self.project.apps {
             let known = old.apps.iter().find(|known| known.name == app.name);
             if let Some(known) = known.filter(|known| !fresh.contains(&known.name)) {

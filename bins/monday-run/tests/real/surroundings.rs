@@ -154,3 +154,36 @@ fn a_program_that_vanishes_between_two_starts_ends_us_when_it_is_given_up() {
         "{said}"
     );
 }
+
+#[test]
+fn a_hosts_file_of_its_own_is_seen_by_the_command_which_still_dies_with_us() {
+    let world = World::new();
+    let hosts = world.path("hosts");
+    std::fs::write(&hosts, "127.77.3.4 only.here.test\n").unwrap();
+    let flags = ["--hosts-file", hosts.to_str().unwrap(), "--"];
+    let possible = world.command(&[&flags[..], &["true"]].concat()).output();
+    let possible = possible.unwrap();
+    if !possible.status.success() {
+        let why = String::from_utf8_lossy(&possible.stderr).into_owned();
+        // What forbids it is named.
+        assert!(why.contains("hosts file of its own"), "{why}");
+        return;
+    }
+    let script = "cat /etc/hosts; echo $$; exec sleep 1000";
+    let mut run = world
+        .command(&[&flags[..], &["sh", "-c", script]].concat())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(run.stdout.take().unwrap()));
+    assert_eq!(lines.next().unwrap().unwrap(), "127.77.3.4 only.here.test");
+    let pid = lines.next().unwrap().unwrap();
+    run.kill().unwrap();
+    run.wait().unwrap();
+    let gone = || !std::path::Path::new("/proc").join(&pid).exists();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while !gone() {
+        assert!(std::time::Instant::now() < deadline, "{pid} lives on");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+}
