@@ -207,6 +207,8 @@ impl<U: Use> Keeper<U> {
                             }
                         }
                     }
+                    // Whoever asked looks again: where there is no new link, an old one may do by now.
+                    self.list.send_modify(|_| {});
                 }
                 () = sleep(TICK) => if clocks.have_slept() {
                     for link in &links {

@@ -383,4 +383,43 @@ mod tests {
         assert_eq!(known.verdict("db", &key(ONE)), Verdict::Known);
         assert_eq!(known.verdict("web", &key(TWO)), Verdict::Known);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn anything_in_known_hosts_is_read_and_asked_about(
+            lines in proptest::collection::vec(
+                (
+                    proptest::sample::select(vec!["", "@revoked ", "@cert-authority ", "@", "#", "@revoked", "\t"]),
+                    proptest::sample::select(vec![
+                        "db", "*", "!db,*", "[db]:22", "|1|", "|1|a|b", "|1|AAAA|", "|1|KGDkr8Z8cHJvVpVuVBhbVnWTpDo=|b2Q=",
+                        ",", "",
+                    ]),
+                    proptest::sample::select(vec![" ", "\t", "  ", ""]),
+                    proptest::sample::select(vec![ONE, TWO, ECDSA, "ssh-ed25519", "ssh-rsa AAAA", "1024 35 99", ""]),
+                    "\\PC{0,16}",
+                ),
+                0..12,
+            ),
+        ) {
+            let text: Vec<String> = lines
+                .iter()
+                .map(|(marker, names, between, key, rest)| format!("{marker}{names}{between}{key} {rest}"))
+                .collect();
+            ask_everything(&text.join("\n"));
+        }
+
+        #[test]
+        fn any_text_in_known_hosts_is_read_and_asked_about(text in "(\\PC|\n|\t|\r){0,400}") {
+            ask_everything(&text);
+        }
+    }
+
+    fn ask_everything(text: &str) {
+        let known = known(text);
+        for name in ["db", "[db]:22", "", "*"] {
+            let verdict = known.verdict(name, &key(ONE));
+            assert!(verdict != Verdict::Known || text.contains(ONE.split(' ').nth(1).unwrap()));
+            let _ = (known.authorities(name).count(), known.kinds(name));
+        }
+    }
 }

@@ -60,6 +60,13 @@ pub(super) fn happen(stage: &mut Stage, what: &str) {
             stage.world.write("home/monday.yaml", without);
         }
         "monday.yaml is broken" => stage.world.write("home/monday.yaml", "projects: ["),
+        "a client connects to the forward `db`" => {
+            let forwards = connect(stage, "fwd.sock").ask("list");
+            let listen = forwards["forwards"][0]["listen"].as_str();
+            let address: SocketAddr = listen.expect("a forward").parse().expect("an address");
+            // It is reset, sooner or later.
+            drop(TcpStream::connect(address));
+        }
         "monday-tcpproxy is killed" => {
             let status = Control::connect(&stage.world.supervisor_socket("shop")).ask("status");
             kill_hard(pid_of(&status["sidecars"], "monday-tcpproxy"));

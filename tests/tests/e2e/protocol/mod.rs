@@ -31,6 +31,11 @@ fn every_example_of_monday_tcpproxy_is_true() {
 }
 
 #[test]
+fn every_example_of_monday_fwd_is_true() {
+    play("monday-fwd");
+}
+
+#[test]
 fn every_example_of_monday_ipalias_is_true() {
     play("monday-ipalias");
 }

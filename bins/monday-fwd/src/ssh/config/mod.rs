@@ -1,5 +1,9 @@
 //! What `~/.ssh/config`, `/etc/ssh/ssh_config` and the arguments of ssh(1) say about a host (`ssh_config(5)`).
 
+#[cfg(test)]
+mod anything_tests;
+#[cfg(test)]
+mod compare_tests;
 mod expand;
 mod keys;
 mod line;

@@ -11,6 +11,9 @@ use super::pattern::{matches, matches_list};
 /// How deep files may include each other, as in ssh(1).
 const DEPTH: usize = 16;
 
+/// How many files are read at most: files that include each other several times would be read for ever.
+const MOST_FILES: usize = 1000;
+
 /// The part of the world that is looked at.
 pub(crate) trait World {
     /// Reads a file; nothing if there is none.
@@ -66,6 +69,7 @@ pub(super) struct Collected {
     values: BTreeMap<String, Vec<Line>>,
     pub(super) ignored: Vec<Ignored>,
     wants_final: bool,
+    files: usize,
 }
 
 impl Collected {
@@ -182,6 +186,10 @@ impl<W: World> Walker<'_, W> {
             return Err(error(format!(
                 "files include each other more than {DEPTH} deep"
             )));
+        }
+        self.collected.files += 1;
+        if self.collected.files > MOST_FILES {
+            return Err(error(format!("more than {MOST_FILES} files are included")));
         }
         let text = match self.world.read(path) {
             Ok(Some(bytes)) => String::from_utf8_lossy(&bytes).into_owned(),
