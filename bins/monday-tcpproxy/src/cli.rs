@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
@@ -15,8 +16,14 @@ use monday_shared::protocol::tcpproxy::RouteSpec;
 use crate::ctl::Ctl;
 use crate::pipe_pool::CopyPath;
 use crate::place::Place;
+use crate::ready::ReadyArgs;
+use crate::routes_file::{self, RoutesFileError};
 use monday_shared::address::Target;
 use monday_shared::protocol::listen_address::Listens;
+
+/// How long connections have where nobody says so: enough for a request that is under way, and little enough for a person
+/// who presses Ctrl-C and has forgotten a browser.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
 
 const EXAMPLES: &str = "\
 Addresses:
@@ -61,10 +68,14 @@ pub struct Cli {
     #[arg(
         help = "What to relay: [NAME@]LISTEN=TARGET, for example db@127.0.0.1:0=db.internal:5432",
         value_name = "ROUTE",
-        required_unless_present = "control",
+        required_unless_present_any = ["control", "routes_file"],
         value_parser = read_route
     )]
     routes: Vec<RouteArg>,
+
+    /// Take routes from this file as well, in YAML: `routes: [{id, listen, target, ...}]`
+    #[arg(long = "routes", value_name = "FILE")]
+    routes_file: Option<PathBuf>,
 
     /// How long a connection may take to reach its target
     #[arg(long, value_name = "TIME", default_value = "10s")]
@@ -102,6 +113,14 @@ pub struct Cli {
     #[arg(long)]
     log_connections: bool,
 
+    /// How long connections have to end by themselves when this is told to stop; a second signal cuts them. Default: 0
+    /// with COMMAND or --lifeline, else 3s
+    #[arg(long, value_name = "TIME")]
+    drain_timeout: Option<Span>,
+
+    #[command(flatten)]
+    ready: ReadyArgs,
+
     /// How bytes are moved
     #[arg(long, value_name = "PATH", default_value = "auto", hide = true)]
     copy_path: CopyPath,
@@ -118,7 +137,7 @@ pub struct Cli {
 #[derive(Clone, Debug)]
 pub enum Invocation {
     /// To relay.
-    Relay(Cli),
+    Relay(Box<Cli>),
     /// To ask another one.
     Ask(Ctl),
 }
@@ -144,7 +163,7 @@ impl Invocation {
             words.remove(1);
             return Ctl::try_parse_from(words).map(Self::Ask);
         }
-        Cli::try_read(words).map(Self::Relay)
+        Cli::try_read(words).map(|cli| Self::Relay(Box::new(cli)))
     }
 }
 
@@ -236,6 +255,35 @@ impl Cli {
             stray.route,
             names.join(", ")
         ))
+    }
+
+    /// All routes: those of the command line, then those of the file.
+    ///
+    /// # Errors
+    /// The file cannot be used.
+    pub fn all_routes(&self) -> Result<Vec<RouteSpec>, RoutesFileError> {
+        let mut routes = self.routes();
+        if let Some(path) = &self.routes_file {
+            routes.extend(routes_file::read(path)?);
+        }
+        Ok(routes)
+    }
+
+    /// Whom to tell that everything is there.
+    #[must_use]
+    pub fn ready(&self) -> &ReadyArgs {
+        &self.ready
+    }
+
+    /// How long connections have when everything ends.
+    #[must_use]
+    pub fn drain_timeout(&self) -> Duration {
+        let waits_for_nobody = !self.command.is_empty() || self.life.lifeline;
+        match self.drain_timeout {
+            Some(time) => time.0,
+            None if waits_for_nobody => Duration::ZERO,
+            None => DRAIN_TIMEOUT,
+        }
     }
 
     /// What chance shall be derived from.

@@ -4,6 +4,7 @@ use monday_shared::life::{Failure, LifeError, exit};
 use monday_shared::protocol::error::{ErrorKind, RpcError};
 
 use crate::plan::Conflict;
+use crate::routes_file::RoutesFileError;
 use monday_shared::address::AddressError;
 
 /// Why routes cannot be opened, or the executable cannot do its job.
@@ -32,6 +33,12 @@ pub enum Error {
         /// The id.
         id: String,
     },
+    /// A file of routes cannot be used.
+    #[error(transparent)]
+    RoutesFile(#[from] RoutesFileError),
+    /// Nobody can be told that everything is there.
+    #[error("{0}")]
+    Ready(String),
     /// Everything is about to end.
     #[error("monday-tcpproxy is about to end and opens no routes any more")]
     Ending,
@@ -51,12 +58,16 @@ pub enum Error {
 impl Failure for Error {
     fn exit_code(&self) -> u8 {
         match self {
-            Self::Address { .. } | Self::EmptyId | Self::Conflict(_) | Self::Inherited(_) => {
-                exit::USAGE
-            }
-            Self::Listen(_) | Self::NoRoute { .. } | Self::Ending | Self::Threads(_) => {
-                exit::FAILED
-            }
+            Self::Address { .. }
+            | Self::EmptyId
+            | Self::Conflict(_)
+            | Self::Inherited(_)
+            | Self::RoutesFile(_) => exit::USAGE,
+            Self::Listen(_)
+            | Self::NoRoute { .. }
+            | Self::Ready(_)
+            | Self::Ending
+            | Self::Threads(_) => exit::FAILED,
             Self::Life(life) => life.exit_code(),
         }
     }
@@ -72,7 +83,11 @@ impl From<Error> for RpcError {
             Error::Conflict(Conflict::Address { .. }) => ErrorKind::Conflict,
             Error::NoRoute { .. } => ErrorKind::NotFound,
             Error::Ending => ErrorKind::ShuttingDown,
-            Error::Threads(_) | Error::Inherited(_) | Error::Life(_) => ErrorKind::Os,
+            Error::RoutesFile(_)
+            | Error::Ready(_)
+            | Error::Threads(_)
+            | Error::Inherited(_)
+            | Error::Life(_) => ErrorKind::Os,
         };
         Self::new(kind, error.to_string())
     }

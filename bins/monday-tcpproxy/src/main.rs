@@ -9,7 +9,7 @@ use monday_tcpproxy::run::run;
 fn main() -> ExitCode {
     life::offer(Invocation::definition);
     match Invocation::parse_or_exit() {
-        Invocation::Relay(cli) => relay(cli),
+        Invocation::Relay(cli) => relay(*cli),
         Invocation::Ask(ctl) => ctl.run(),
     }
 }

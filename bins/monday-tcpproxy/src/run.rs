@@ -1,19 +1,22 @@
 //! From the command line to the end.
 
+use std::time::Duration;
+
 use monday_shared::address_env;
 use monday_shared::life::command::CommandSpec;
 use monday_shared::life::report::Sink;
-use monday_shared::life::{OutputFormat, Sidecar};
+use monday_shared::life::{Ending, OutputFormat, Sidecar};
 use monday_shared::protocol::listen_address::ListenAddress;
 use monday_shared::protocol::tcpproxy::{Event, LiveConnections, RouteStatus, Served};
 use monday_shared::rpc::hub::Hub;
+use tokio::time::{sleep, timeout};
 
 use crate::cli::Cli;
 use crate::error::Error;
 use crate::failures::Failures;
 use crate::inherited::Inherited;
 use crate::service::Control;
-use crate::table;
+use crate::table::{self, Change, Table};
 use crate::workers::Workers;
 use monday_shared::open_files::raise_open_files;
 
@@ -38,7 +41,9 @@ pub async fn run(cli: Cli) -> Result<u8, Error> {
     let (table, running) = table::start(workers, settings, hub.clone());
 
     let lived = async {
-        let routes = table.open(cli.routes(), LiveConnections::default()).await?;
+        let routes = table
+            .open(cli.all_routes()?, LiveConnections::default())
+            .await?;
         if has_command && cli.life().output == OutputFormat::Text {
             life.report_with(&hub, Sink::Stderr, Failures)?;
         } else {
@@ -50,24 +55,53 @@ pub async fn run(cli: Cli) -> Result<u8, Error> {
             seed,
         };
         life.serve(Served(control), &hub);
-        let command = CommandSpec::from_words(cli.command().to_vec(), variables(&routes));
-        life.ready(
-            &hub,
-            Event::Ready {
-                routes,
-                seed,
-                pid: std::process::id(),
-                version: env!("CARGO_PKG_VERSION").to_owned(),
-                control: cli.life().control.clone(),
-            },
-        );
+        let variables = variables(&routes);
+        let command = CommandSpec::from_words(cli.command().to_vec(), variables.clone());
+        let ready = Event::Ready {
+            routes,
+            seed,
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            control: cli.life().control.clone(),
+        };
+        cli.ready().tell(&ready, &variables).map_err(Error::Ready)?;
+        life.ready(&hub, ready);
         table.accept();
-        Ok::<_, Error>(life.until_end(command).await?)
+        let ending = life.until_end(command).await?;
+        let limit = match ending {
+            Ending::ParentGone => Duration::ZERO,
+            _ => cli.drain_timeout(),
+        };
+        tokio::select! {
+            () = drained(&table, limit) => {}
+            // Whoever asks twice means at once.
+            _ = life.next_request() => {}
+        }
+        Ok::<_, Error>(ending)
     };
     let ending = lived.await;
     running.end().await;
     life.finish().await;
     Ok(ending?.exit_code())
+}
+
+/// Takes no clients any more and waits until the last connection has ended, for so long at most.
+async fn drained(table: &Table, limit: Duration) {
+    if limit.is_zero() {
+        return;
+    }
+    let draining = async {
+        if table.change(Vec::new(), Change::Drain).await.is_err() {
+            return;
+        }
+        while let Ok(routes) = table.list().await
+            && routes.iter().any(|route| route.active > 0)
+        {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    // What is left then is cut.
+    let _ = timeout(limit, draining).await;
 }
 
 /// A seed that nobody has chosen. It fits into a number of JSON that every reader keeps whole.

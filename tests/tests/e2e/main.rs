@@ -26,6 +26,7 @@ mod protocol;
 mod ipalias_alone;
 mod low_port;
 mod run_alone;
+mod services;
 mod tcpproxy_alone;
 
 // The supervisor.

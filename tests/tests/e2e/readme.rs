@@ -25,7 +25,12 @@ fn every_shell_block_runs() {
             yaml = Some(block.text.clone());
         }
         let directive = block.directive.as_deref().unwrap_or_default();
-        if block.language != "sh" || directive.starts_with("skip because ") {
+        let program = match block.language.as_str() {
+            "sh" => "sh",
+            "python" => "python3",
+            _ => continue,
+        };
+        if directive.starts_with("skip because ") {
             continue;
         }
         let world = World::new().with(PRIVACY);
@@ -38,7 +43,11 @@ fn every_shell_block_runs() {
             world.write(&format!("home/{file}"), content);
         }
         // As a person types it, one command after the other; the first that fails ends it.
-        let finished = world.run("sh", ["-e", "-c", &block.text]);
+        let words: &[&str] = match program {
+            "sh" => &["-e", "-c"],
+            _ => &["-c"],
+        };
+        let finished = world.run(program, words.iter().copied().chain([block.text.as_str()]));
         assert_eq!(
             finished.code, 0,
             "README.md:{}:\n{}\n--- standard output\n{}--- standard error\n{}",

@@ -16,4 +16,5 @@ mod hold;
 mod limits;
 mod more;
 mod routes;
+mod schedules;
 mod unix;
