@@ -281,8 +281,13 @@ async fn live(
             return Ok(Ended::NotReady(error));
         }
     }
-    life.announce();
     state.ready();
+    let failed = tokio::select! {
+        failed = session.until_up() => failed,
+        request = life.next_request() => return request.map(Ended::As),
+    };
+    life.announce();
+    state.up(failed);
     // COMMAND is no stray: it has a place among our children for as long as it runs.
     let mut place = None;
     let spawn = |command| {

@@ -42,6 +42,7 @@ enum Change {
     Notice(Level, Option<String>, String),
     Ready,
     Adopt(ProjectStatus, HashSet<String>, Reloaded),
+    Up(Vec<String>),
     Stopping(String),
     Ask(oneshot::Sender<ProjectStatus>),
     Settle(oneshot::Sender<()>),
@@ -174,6 +175,11 @@ impl State {
         self.change(Change::Adopt(project, fresh, difference));
     }
 
+    /// Everything is ready, but for these, which will not be.
+    pub fn up(&self, failed: Vec<String>) {
+        self.change(Change::Up(failed));
+    }
+
     /// Everything is being stopped.
     pub fn stopping(&self, why: String) {
         self.change(Change::Stopping(why));
@@ -292,6 +298,7 @@ impl Keeper {
                 let status = self.project.clone();
                 Some(Event::Reloaded { difference, status })
             }
+            Change::Up(failed) => Some(Event::Up { failed }),
             Change::Stopping(reason) => Some(Event::Stopping { reason }),
             Change::Settle(asked) => {
                 // Whoever asked may have gone.

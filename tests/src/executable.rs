@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 /// The executables that serve the control protocol.
 pub const SIDECARS: [&str; 3] = ["monday-run", "monday-tcpproxy", "monday-ipalias"];
 
+/// The one that tells changes; its life differs where COMMAND is run again and again.
+pub const WATCH: &str = "monday-watch";
+
 /// The executable that wires them.
 pub const SUPERVISOR: &str = "monday-supervisor";
 

@@ -359,6 +359,7 @@ fn reachable_executables(world: &Path, user: User) -> PathBuf {
         executable::SUPERVISOR,
         executable::FIXTURE,
         executable::DEMO,
+        executable::WATCH,
     ];
     for name in executable::SIDECARS.into_iter().chain(others) {
         std::fs::copy(executable::find(name), copies.join(name))

@@ -386,6 +386,12 @@ pub enum Level {
 pub enum Event {
     /// Everything was started that can be. The first line of `--output json`.
     Ready(ProjectStatus),
+    /// Everything is ready, or is known never to be.
+    Up {
+        /// The apps and forwards that will not be ready.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        failed: Vec<String>,
+    },
     /// An app's state changed.
     App(AppStatus),
     /// A forward's state changed.

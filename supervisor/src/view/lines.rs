@@ -8,10 +8,12 @@ use anstyle::{AnsiColor, Style};
 use monday_shared::life::report::Format;
 use monday_shared::name_colour;
 use monday_shared::protocol::fwd::Phase as TunnelPhase;
-use monday_shared::protocol::run::{Exit, Phase};
+use monday_shared::protocol::run::{Exit, Output, Phase, Stream};
 use monday_shared::protocol::supervisor::{
     AppStatus, Event, ForwardStatus, Level, ProjectStatus, TunnelStatus,
 };
+
+use super::pieces::Pieces;
 
 /// The name before the supervisor's own lines.
 const OWN: &str = "monday";
@@ -25,6 +27,11 @@ pub struct Lines {
     /// The width of the longest name.
     width: usize,
     colour: bool,
+    /// Where everything can be reached, until it is shown.
+    reachable: Option<ProjectStatus>,
+    pieces: Pieces,
+    /// Whose line has no end yet, because it is shown up to where it goes on.
+    open: Option<(String, Stream)>,
 }
 
 impl Lines {
@@ -35,10 +42,27 @@ impl Lines {
         Self {
             width: longest.unwrap_or(0).max(OWN.len()),
             colour,
+            reachable: None,
+            pieces: Pieces::default(),
+            open: None,
         }
     }
 
-    fn line(&self, name: &str, style: Style, text: &[u8], lines: &mut Vec<u8>) {
+    fn line(&mut self, name: &str, style: Style, text: &[u8], lines: &mut Vec<u8>) {
+        self.close(lines);
+        self.begin(name, style, lines);
+        lines.extend_from_slice(text);
+        lines.push(b'\n');
+    }
+
+    /// Ends a line that another one is to follow.
+    fn close(&mut self, lines: &mut Vec<u8>) {
+        if self.open.take().is_some() {
+            lines.push(b'\n');
+        }
+    }
+
+    fn begin(&self, name: &str, style: Style, lines: &mut Vec<u8>) {
         let width = self.width;
         // Writing into memory does not fail.
         let _ = if self.colour {
@@ -46,23 +70,42 @@ impl Lines {
         } else {
             write!(lines, "{name:<width$} | ")
         };
-        lines.extend_from_slice(text);
-        lines.push(b'\n');
     }
 
     /// A line that an app wrote.
-    pub fn app_line(&self, app: &str, text: &[u8], lines: &mut Vec<u8>) {
+    pub fn app_line(&mut self, app: &str, text: &[u8], lines: &mut Vec<u8>) {
         self.line(app, name_colour::style_of(app), text, lines);
     }
 
-    fn own(&self, text: &impl Display, lines: &mut Vec<u8>) {
+    fn output(&mut self, app: &str, output: &Output, lines: &mut Vec<u8>) {
+        let style = name_colour::style_of(app);
+        let mut pieces = std::mem::take(&mut self.pieces);
+        pieces.add(app, output, |text, open| {
+            let goes_on =
+                matches!(&self.open, Some((of, stream)) if of == app && *stream == output.stream);
+            if !goes_on {
+                self.close(lines);
+                self.begin(app, style, lines);
+            }
+            lines.extend_from_slice(text);
+            if open {
+                self.open = Some((app.to_owned(), output.stream));
+            } else {
+                self.open = None;
+                lines.push(b'\n');
+            }
+        });
+        self.pieces = pieces;
+    }
+
+    fn own(&mut self, text: &impl Display, lines: &mut Vec<u8>) {
         let text = text.to_string();
         for line in text.lines() {
             self.line(OWN, Style::new().bold(), line.as_bytes(), lines);
         }
     }
 
-    fn notice(&self, level: Level, subject: Option<&str>, message: &str, lines: &mut Vec<u8>) {
+    fn notice(&mut self, level: Level, subject: Option<&str>, message: &str, lines: &mut Vec<u8>) {
         let (word, colour) = match level {
             Level::Info => ("", None),
             Level::Warning => ("warning: ", Some(AnsiColor::Yellow)),
@@ -78,7 +121,12 @@ impl Lines {
         }
     }
 
-    fn app(&self, app: &AppStatus, lines: &mut Vec<u8>) {
+    fn app(&mut self, app: &AppStatus, lines: &mut Vec<u8>) {
+        if app.state.pid.is_none() {
+            for text in self.pieces.end(&app.name) {
+                self.line(&app.name, name_colour::style_of(&app.name), &text, lines);
+            }
+        }
         let name = Some(app.name.as_str());
         match (app.state.phase, app.state.exit) {
             _ if app.stage.is_some() => self.own(app, lines),
@@ -101,7 +149,7 @@ impl Lines {
         }
     }
 
-    fn forward(&self, forward: &ForwardStatus, lines: &mut Vec<u8>) {
+    fn forward(&mut self, forward: &ForwardStatus, lines: &mut Vec<u8>) {
         let name = &forward.name;
         if let Some(error) = &forward.error {
             return self.notice(Level::Error, Some(name), error, lines);
@@ -114,7 +162,7 @@ impl Lines {
         }
     }
 
-    fn tunnel(&self, forward: &str, tunnel: &TunnelStatus, lines: &mut Vec<u8>) {
+    fn tunnel(&mut self, forward: &str, tunnel: &TunnelStatus, lines: &mut Vec<u8>) {
         match (tunnel.phase, &tunnel.why) {
             (TunnelPhase::Failed, why) => {
                 let why = why.as_deref().unwrap_or("its tunnel failed");
@@ -130,8 +178,17 @@ impl Lines {
     }
 
     /// What runs, and where it can be reached.
-    fn summary(&self, project: &ProjectStatus, lines: &mut Vec<u8>) {
-        self.own(&format!("{} is up", project.project), lines);
+    fn up(&mut self, failed: &[String], lines: &mut Vec<u8>) {
+        let Some(project) = self.reachable.take() else {
+            return;
+        };
+        let name = &project.project;
+        if failed.is_empty() {
+            self.own(&format!("{name} is up"), lines);
+        } else {
+            let message = format!("{name} is up, but without {}", failed.join(", "));
+            self.notice(Level::Warning, None, &message, lines);
+        }
         let named = |hostname: &Option<String>| match hostname {
             Some(hostname) if project.names => hostname.clone(),
             _ => String::new(),
@@ -177,15 +234,14 @@ impl Lines {
 impl Format<Event> for Lines {
     fn event(&mut self, event: &Event, lines: &mut Vec<u8>) {
         match event {
-            Event::Ready(project) => self.summary(project, lines),
+            Event::Ready(project) => self.reachable = Some(project.clone()),
+            Event::Up { failed } => self.up(failed, lines),
             Event::App(app) => self.app(app, lines),
             Event::Forward(forward) => self.forward(forward, lines),
             Event::Tunnel { forward, tunnel } => self.tunnel(forward, tunnel, lines),
             Event::Sidecar(_) => {}
             Event::Output { app, output } => {
-                for line in &output.lines {
-                    self.app_line(app, &line.0, lines);
-                }
+                self.output(app, output, lines);
             }
             Event::Notice {
                 level,
@@ -209,7 +265,7 @@ impl Format<Event> for Lines {
 
 #[cfg(test)]
 mod tests {
-    use monday_shared::protocol::run::{Line, Output, State, Stream};
+    use monday_shared::protocol::run::{Line, State};
 
     use super::*;
 
@@ -236,6 +292,50 @@ mod tests {
             output,
         };
         assert_eq!(shown(&[event]), "api      | one\napi      | two\n");
+    }
+
+    #[test]
+    fn a_prompt_and_its_answer_share_a_line_until_somebody_else_speaks() {
+        let said = |app: &str, line: &str, partial| Event::Output {
+            app: app.to_owned(),
+            output: Output {
+                generation: 1,
+                stream: Stream::Stdout,
+                lines: vec![Line(line.as_bytes().to_vec())],
+                partial,
+                unterminated: false,
+            },
+        };
+        let events = [
+            said("api", "name? ", true),
+            said("api", "joe", false),
+            said("api", "age? ", true),
+            said("frontend", "hello", false),
+            said("api", "7", false),
+        ];
+        assert_eq!(
+            shown(&events),
+            "api      | name? joe\napi      | age? \nfrontend | hello\napi      | 7\n"
+        );
+    }
+
+    #[test]
+    fn a_project_is_up_when_it_is_said_so_and_who_is_missing_is_named() {
+        let ready = || {
+            Event::Ready(ProjectStatus {
+                project: "shop".to_owned(),
+                ..ProjectStatus::default()
+            })
+        };
+        let up = |failed: &[&str]| Event::Up {
+            failed: failed.iter().map(ToString::to_string).collect(),
+        };
+        assert_eq!(shown(&[ready()]), "");
+        assert_eq!(shown(&[ready(), up(&[])]), "monday   | shop is up\n");
+        assert_eq!(
+            shown(&[ready(), up(&["api"])]),
+            "monday   | warning: shop is up, but without api\n"
+        );
     }
 
     #[test]

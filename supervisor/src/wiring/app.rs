@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::progress::{Board, Progress};
 use super::run_spec;
+use super::taken_port::{complained_about, expected, who_has};
 use crate::plan::App;
 use crate::sidecar::keeper::{News, Sidecar};
 use crate::state::State;
@@ -140,6 +141,9 @@ impl Guardian {
         while let Some(news) = news.recv().await {
             match news {
                 News::Event(Event::Output(output)) => {
+                    if let Some(port) = complained_about(&output, expected(&self.app)) {
+                        self.tell_who_has(port);
+                    }
                     self.state.output(&self.app.name, output).await;
                 }
                 News::Event(Event::State(run)) => {
@@ -166,6 +170,17 @@ impl Guardian {
                 }
             }
         }
+    }
+
+    /// Says who has a port that the app found taken.
+    fn tell_who_has(&self, port: u16) {
+        let (state, app) = (self.state.clone(), self.app.name.clone());
+        // All processes of the machine are looked at for it.
+        tokio::task::spawn_blocking(move || {
+            if let Some(sentence) = who_has(port) {
+                state.notice(Level::Error, Some(app), sentence);
+            }
+        });
     }
 
     fn changed(&self, run: RunState) {

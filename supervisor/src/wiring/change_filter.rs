@@ -3,13 +3,20 @@
 //!
 //! A file that a build writes into the watched tree changes with every build. It is known by that: what changed while
 //! each of [`BUILDS_OF_A_PRODUCT`] builds in a row went on is a product, and its changes at such times mean nothing.
-//! Until that is known, no change is lost: the build is done once more.
+//! Until that is known, no change is lost: the build is done once more. What somebody else changed, at a time when no
+//! build went on, is taken for a source for much longer: a person may well save during three builds in a row.
 
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 /// How many builds in a row have to touch a file before it counts as their product.
 const BUILDS_OF_A_PRODUCT: u32 = 3;
+
+/// The same for a file that was changed at other times as well: a person, or a `make clean`.
+const BUILDS_OF_AN_EDITED_PRODUCT: u32 = 10;
+
+/// How many such files are known at most; then it begins anew.
+const EDITED_FILES: usize = 10_000;
 
 /// A change that is told so soon after a build ended was probably made by it: it took the watcher's debounce to be told.
 const BEHIND_A_BUILD: Duration = Duration::from_secs(1);
@@ -44,6 +51,8 @@ pub struct ChangeFilter {
     started: Option<Instant>,
     /// In which build a path changed last, and in how many in a row.
     touched: HashMap<String, (u64, u32)>,
+    /// What was changed when no build went on.
+    edited: HashSet<String>,
     /// The one path that caused the last restarts, and how many.
     culprit: Option<(String, u32)>,
     suspended: bool,
@@ -76,31 +85,51 @@ impl ChangeFilter {
         self.suspended = false;
     }
 
-    /// These paths changed.
-    pub fn changed(&mut self, paths: &[String], now: Instant) -> Verdict {
+    /// These paths changed. `by_somebody` says of one whether it was written after the last build had ended, so not by it.
+    pub fn changed(
+        &mut self,
+        paths: &[String],
+        by_somebody: impl Fn(&str) -> bool,
+        now: Instant,
+    ) -> Verdict {
         if self.suspended {
             return Verdict::Nothing;
         }
         let by_build = self.building || soon_after(self.built, now, BEHIND_A_BUILD);
         let mut meaning: HashSet<&String> = paths.iter().collect();
         let mut known = 0;
-        if by_build {
-            for path in paths {
-                let times = self.touch(path);
-                if times >= BUILDS_OF_A_PRODUCT {
-                    meaning.remove(path);
-                } else if times > 1 {
-                    known += 1;
-                }
+        for path in paths {
+            if !by_build || (!self.building && by_somebody(path)) {
+                self.edit(path);
+                continue;
             }
-            if meaning.is_empty() && !paths.is_empty() {
-                return Verdict::Nothing;
+            let enough = if self.edited.contains(path) {
+                BUILDS_OF_AN_EDITED_PRODUCT
+            } else {
+                BUILDS_OF_A_PRODUCT
+            };
+            let times = self.touch(path);
+            if times >= enough {
+                meaning.remove(path);
+            } else if times > 1 {
+                known += 1;
             }
+        }
+        if by_build && meaning.is_empty() && !paths.is_empty() {
+            return Verdict::Nothing;
         }
         if self.building && known > 0 && known == meaning.len() {
             return Verdict::AfterThisBuild;
         }
         self.count_restart(&meaning, now)
+    }
+
+    /// Notes that somebody changed the path.
+    fn edit(&mut self, path: &str) {
+        if self.edited.len() >= EDITED_FILES {
+            self.edited.clear();
+        }
+        self.edited.insert(path.to_owned());
     }
 
     /// Notes that the path changed in this build; returns in how many in a row it has.
@@ -147,13 +176,57 @@ mod tests {
         names.iter().map(|&name| name.to_owned()).collect()
     }
 
+    /// Nothing was written after the build.
+    fn by_build(_: &str) -> bool {
+        false
+    }
+
+    #[test]
+    fn a_source_that_is_saved_right_after_each_build_is_no_product() {
+        let mut filter = ChangeFilter::default();
+        let now = Instant::now();
+        let source = |path: &str| path == "main.rs";
+        for _ in 0..20 {
+            filter.build_begins();
+            filter.build_ends(now);
+            let verdict = filter.changed(&paths(&["main.rs", "out"]), source, now);
+            assert_eq!(verdict, Verdict::Now);
+        }
+        assert_eq!(
+            filter.changed(&paths(&["out"]), source, now),
+            Verdict::Nothing
+        );
+    }
+
+    #[test]
+    fn a_source_may_be_saved_during_many_builds_and_an_edited_product_is_learned_at_last() {
+        let mut filter = ChangeFilter::default();
+        let now = Instant::now();
+        assert_eq!(
+            filter.changed(&paths(&["main.rs"]), by_build, now),
+            Verdict::Now
+        );
+        let mut verdicts = Vec::new();
+        for _ in 0..BUILDS_OF_AN_EDITED_PRODUCT {
+            filter.build_begins();
+            verdicts.push(filter.changed(&paths(&["main.rs"]), by_build, now));
+            filter.build_ends(now);
+        }
+        let (last, before) = verdicts.split_last().unwrap();
+        assert!(
+            before.iter().all(|verdict| *verdict != Verdict::Nothing),
+            "{before:?}"
+        );
+        assert_eq!(*last, Verdict::Nothing);
+    }
+
     #[test]
     fn a_save_builds_again_and_one_during_a_build_gives_that_up() {
         let mut filter = ChangeFilter::default();
         let now = Instant::now();
-        assert_eq!(filter.changed(&paths(&["a"]), now), Verdict::Now);
+        assert_eq!(filter.changed(&paths(&["a"]), by_build, now), Verdict::Now);
         filter.build_begins();
-        assert_eq!(filter.changed(&paths(&["a"]), now), Verdict::Now);
+        assert_eq!(filter.changed(&paths(&["a"]), by_build, now), Verdict::Now);
     }
 
     #[test]
@@ -163,7 +236,7 @@ mod tests {
         let mut verdicts = Vec::new();
         for _ in 0..4 {
             filter.build_begins();
-            verdicts.push(filter.changed(&paths(&["out"]), now));
+            verdicts.push(filter.changed(&paths(&["out"]), by_build, now));
             filter.build_ends(now);
         }
         assert_eq!(
@@ -176,9 +249,15 @@ mod tests {
             ]
         );
         // A person's change is told from it, also in one batch with it.
-        assert_eq!(filter.changed(&paths(&["out", "a"]), now), Verdict::Now);
+        assert_eq!(
+            filter.changed(&paths(&["out", "a"]), by_build, now),
+            Verdict::Now
+        );
         let later = now + Duration::from_secs(10);
-        assert_eq!(filter.changed(&paths(&["out"]), later), Verdict::Now);
+        assert_eq!(
+            filter.changed(&paths(&["out"]), by_build, later),
+            Verdict::Now
+        );
     }
 
     #[test]
@@ -190,7 +269,11 @@ mod tests {
             let begin = start + Duration::from_secs(60 * round);
             filter.build_begins();
             filter.build_ends(begin);
-            last = filter.changed(&paths(&["out"]), begin + Duration::from_millis(150));
+            last = filter.changed(
+                &paths(&["out"]),
+                by_build,
+                begin + Duration::from_millis(150),
+            );
         }
         assert_eq!(last, Verdict::Nothing);
     }
@@ -202,22 +285,31 @@ mod tests {
         for _ in 0..RESTARTS_OF_A_LOOP {
             filter.app_starts(now);
             now += Duration::from_millis(500);
-            assert_eq!(filter.changed(&paths(&["log"]), now), Verdict::Now);
+            assert_eq!(
+                filter.changed(&paths(&["log"]), by_build, now),
+                Verdict::Now
+            );
         }
         filter.app_starts(now);
         assert_eq!(
-            filter.changed(&paths(&["log"]), now),
+            filter.changed(&paths(&["log"]), by_build, now),
             Verdict::Suspend("log".to_owned())
         );
-        assert_eq!(filter.changed(&paths(&["a"]), now), Verdict::Nothing);
+        assert_eq!(
+            filter.changed(&paths(&["a"]), by_build, now),
+            Verdict::Nothing
+        );
         filter.reset();
-        assert_eq!(filter.changed(&paths(&["a"]), now), Verdict::Now);
+        assert_eq!(filter.changed(&paths(&["a"]), by_build, now), Verdict::Now);
 
         let mut filter = ChangeFilter::default();
         for _ in 0..100 {
             filter.app_starts(now);
             now += Duration::from_secs(3);
-            assert_eq!(filter.changed(&paths(&["main.rs"]), now), Verdict::Now);
+            assert_eq!(
+                filter.changed(&paths(&["main.rs"]), by_build, now),
+                Verdict::Now
+            );
         }
     }
 }

@@ -16,3 +16,4 @@ pub mod routes;
 pub mod run_spec;
 pub mod step;
 pub mod tunnels;
+pub mod taken_port;

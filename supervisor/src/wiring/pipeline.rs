@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use monday_shared::address_env::Variable;
 use monday_shared::duration::Span;
@@ -132,6 +132,7 @@ impl AppHandle {
             tickets: Vec::new(),
             work: None,
             filter: ChangeFilter::default(),
+            built: None,
             again: false,
         };
         tokio::spawn(pipeline.run(to_do));
@@ -253,6 +254,8 @@ struct Pipeline {
     tickets: Vec<Ticket>,
     work: Option<Work>,
     filter: ChangeFilter,
+    /// When the last build ended.
+    built: Option<SystemTime>,
     /// Once the build under way is done, it is done again.
     again: bool,
 }
@@ -279,7 +282,7 @@ impl Pipeline {
             }
             Kind::Prepare => self.punch_tickets(),
             Kind::Build => {
-                self.filter.build_ends(Instant::now());
+                self.build_ends();
                 if well {
                     self.filter.app_starts(Instant::now());
                 }
@@ -292,8 +295,18 @@ impl Pipeline {
         }
     }
 
+    fn build_ends(&mut self) {
+        self.filter.build_ends(Instant::now());
+        self.built = Some(SystemTime::now());
+    }
+
     async fn changed(&mut self, changed: &Changed) {
-        match self.filter.changed(&changed.paths, Instant::now()) {
+        let built = self.built;
+        let by_somebody = |path: &str| built.is_some_and(|built| written_after(path, built));
+        match self
+            .filter
+            .changed(&changed.paths, by_somebody, Instant::now())
+        {
             Verdict::Now => {
                 self.cancel().await;
                 self.parts
@@ -458,11 +471,17 @@ impl Pipeline {
             work.cancel.cancel();
             work.done.await;
             if work.kind == Kind::Build {
-                self.filter.build_ends(Instant::now());
+                self.build_ends();
             }
         }
         self.again = false;
     }
+}
+
+/// Whether the file was written after that moment. One that is gone tells nothing.
+fn written_after(path: &str, moment: SystemTime) -> bool {
+    let written = std::fs::metadata(path).and_then(|meta| meta.modified());
+    written.is_ok_and(|written| written > moment)
 }
 
 async fn finished(work: &mut Option<Work>) -> (Kind, bool) {

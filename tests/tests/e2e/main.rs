@@ -9,7 +9,6 @@
 )]
 
 // What a test stands on.
-mod orphans;
 mod project;
 mod promise;
 mod ready;
@@ -34,6 +33,9 @@ mod bad_input;
 mod ci;
 mod configured;
 mod escalated;
+mod order;
+mod orphans;
+mod rebuild;
 mod recovery;
 mod reload;
 mod rootless;
@@ -43,6 +45,7 @@ mod slow_readers;
 mod stopping;
 mod switch;
 mod terminal_ui;
+mod torrent;
 mod wiring;
 
 // What a newcomer sees.

@@ -63,8 +63,17 @@ pub(crate) fn pid_of(list: &Value, name: &str) -> u32 {
 
 /// Kills a process.
 pub(crate) fn kill_hard(pid: u32) {
+    send(pid, Signal::SIGKILL);
+}
+
+/// Asks a process to end.
+pub(crate) fn kill_gently(pid: u32) {
+    send(pid, Signal::SIGTERM);
+}
+
+fn send(pid: u32, signal: Signal) {
     let pid = Pid::from_raw(i32::try_from(pid).expect("a pid is a small number"));
-    kill(pid, Signal::SIGKILL).expect("the process is there");
+    kill(pid, signal).expect("the process is there");
 }
 
 /// Whether this event is a line of output of that app that contains the text.

@@ -28,6 +28,11 @@ pub(super) fn happen(stage: &mut Stage, what: &str) {
                 .world
                 .write("home/hosts", "127.0.0.1\tlocalhost\n# mine\n");
         }
+        "the file notes.txt is saved" => stage.world.write("home/notes.txt", "two\n"),
+        "the file later.txt is saved" => stage.world.write("home/later.txt", "one\n"),
+        "the file later.txt is removed" => {
+            std::fs::remove_file(stage.world.home().join("later.txt")).expect("it is there");
+        }
         "elsewhere: nc -k -l 127.0.0.1 18431" => {
             let other = stage.world.start("nc", ["-k", "-l", "127.0.0.1", "18431"]);
             stage.others.push(other);

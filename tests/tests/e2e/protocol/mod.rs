@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use monday_shared::protocol::common::{Hello, History, Subscribe};
 use monday_shared::protocol::error::ErrorKind;
 use monday_shared::protocol::fault::FaultSpec;
-use monday_shared::protocol::{ipalias, run, supervisor, tcpproxy};
+use monday_shared::protocol::{ipalias, run, supervisor, tcpproxy, watch};
 use monday_tests::document;
 use monday_tests::executable;
 use monday_tests::needs_programs;
@@ -23,6 +23,11 @@ use stage::Stage;
 #[test]
 fn every_example_of_monday_run_is_true() {
     play("monday-run");
+}
+
+#[test]
+fn every_example_of_monday_watch_is_true() {
+    play("monday-watch");
 }
 
 #[test]
@@ -49,7 +54,7 @@ fn every_example_of_monday_supervisor_is_true() {
 fn every_method_has_an_example() {
     for name in executable::SIDECARS
         .into_iter()
-        .chain([executable::SUPERVISOR])
+        .chain([executable::WATCH, executable::SUPERVISOR])
     {
         let shown: BTreeSet<String> = lines_of(name)
             .filter_map(|line| match line {
@@ -75,6 +80,7 @@ fn every_method_has_an_example() {
 fn every_event_has_an_example() {
     let mut all = vec![("monday-run", vec!["lagged".to_owned()])];
     all.push(("monday-run", variants::<run::Event>()));
+    all.push(("monday-watch", variants::<watch::Event>()));
     all.push(("monday-tcpproxy", variants::<tcpproxy::Event>()));
     all.push(("monday-ipalias", variants::<ipalias::Event>()));
     all.push(("monday-supervisor", variants::<supervisor::Event>()));
@@ -127,6 +133,8 @@ fn every_parameter_is_explained() {
         fields::<run::LogFile>(),
         fields::<run::Stop>(),
         fields::<run::Signal>(),
+        fields::<watch::WatchSpec>(),
+        fields::<watch::Unwatch>(),
         fields::<tcpproxy::RouteSpec>(),
         fields::<tcpproxy::Close>(),
         fields::<tcpproxy::Apply>(),

@@ -5,7 +5,16 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 /// Numbers that the machine chooses. Those within texts are compared as "a number".
-const CHOSEN: [&str; 6] = ["pid", "seq", "port", "dropped", "open_files_limit", "seed"];
+const CHOSEN: [&str; 8] = [
+    "pid",
+    "seq",
+    "port",
+    "dropped",
+    "open_files_limit",
+    "inotify_limit",
+    "inotify_watches",
+    "seed",
+];
 
 /// Compares what was shown with what is real.
 pub(super) fn same(at: &str, shown: &Value, real: &Value) -> Result<(), String> {
