@@ -40,9 +40,10 @@ lint: ## Check formatting, lints and documentation, warnings denied
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items
 
-bench: ## Measure the relay beside haproxy and socat, the configuration's reader, forwards to pods beside kubectl's
+bench: ## Measure the relay, processes, the configuration's reader, forwards to pods, each beside what others use
 	$(CARGO) build --release --workspace --bins
 	$(RELEASE)/monday-bench relay
+	$(RELEASE)/monday-bench processes
 	$(RELEASE)/monday-bench config
 	$(RELEASE)/monday-bench kubernetes
 

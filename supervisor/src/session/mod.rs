@@ -1,7 +1,7 @@
 //! A project that runs: its sidecars, brought up in the order of the plan and ended in the reverse of it.
 
-mod reload;
 mod readiness;
+mod reload;
 mod starter;
 mod survivors;
 mod switch;

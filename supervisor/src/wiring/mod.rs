@@ -15,5 +15,5 @@ pub mod progress;
 pub mod routes;
 pub mod run_spec;
 pub mod step;
-pub mod tunnels;
 pub mod taken_port;
+pub mod tunnels;

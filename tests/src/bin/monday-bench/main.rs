@@ -9,6 +9,7 @@ mod error;
 mod kubernetes;
 mod machine;
 mod median;
+mod processes;
 mod relay;
 mod table;
 
@@ -28,6 +29,8 @@ struct Cli {
 enum What {
     /// `monday-tcpproxy` beside raw loopback, haproxy and socat: throughput, CPU time, new connections.
     Relay(relay::Args),
+    /// Output, watching and whole projects, beside a bare pipe, honcho, watchexec and looking again and again.
+    Processes(processes::Args),
     /// How long `monday-supervisor validate` takes for a large and for a typical configuration.
     Config(config::Args),
     /// `monday-fwd kubernetes` beside `kubectl port-forward`, on a real cluster: throughput, CPU time, new connections.
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.what {
         What::Relay(args) => relay::run(&args, &mut std::io::stdout().lock()),
+        What::Processes(args) => processes::run(&args, &mut std::io::stdout().lock()),
         What::Config(args) => config::run(&args, &mut std::io::stdout().lock()),
         What::Kubernetes(args) => kubernetes::run(&args, &mut std::io::stdout().lock()),
     };
