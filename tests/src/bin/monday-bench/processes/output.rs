@@ -12,6 +12,9 @@ use crate::table::Table;
 /// honcho is given so many times fewer lines, since it needs so many times longer.
 const FEWER_FOR_HONCHO: usize = 20;
 
+/// Makes the command and says how many lines come; nothing where it is not installed.
+type Start<'a> = &'a dyn Fn() -> Option<(Command, usize)>;
+
 /// What is promised, in lines a second.
 const PROMISED: f64 = 500_000.0;
 
@@ -45,7 +48,7 @@ pub(super) fn measure(folder: &Path, rounds: usize, lines: usize) -> Result<Tabl
         command.arg("start");
         Some((command, few))
     };
-    let contenders: [(&str, &dyn Fn() -> Option<(Command, usize)>); 4] = [
+    let contenders: [(&str, Start); 4] = [
         ("a bare pipe", &bare),
         ("monday-run", &guardian),
         ("monday-run and monday-supervisor", &supervisor),
