@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use monday_shared::protocol::fwd::Phase as TunnelPhase;
 use monday_shared::protocol::run::Phase;
-use monday_shared::protocol::supervisor::{AppStatus, Level};
+use monday_shared::protocol::supervisor::{AppStatus, Level, TunnelStatus};
 
 use super::Session;
 use crate::config::project::{Condition, Dependency};
@@ -33,18 +34,16 @@ impl Session {
     }
 
     async fn until_settled(&self) -> Vec<String> {
-        let apps = self.plan.apps.iter().map(|app| &app.name);
-        let forwards = self.plan.forwards.iter().map(|forward| &forward.name);
-        // A forward of a kind that is not there yet has no routes, and has been told of.
-        let forwards = forwards.filter(|name| self.plan.routes_of(name).next().is_some());
         let mut failed = Vec::new();
-        for name in apps.chain(forwards) {
+        // What this version cannot make true has been told of.
+        let forwards = self.working_forward_names();
+        for name in self.app_names().into_iter().chain(forwards) {
             let ready = Dependency {
                 name: name.clone(),
                 condition: Condition::Ready,
             };
             if self.board.wait(&ready).await.is_err() {
-                failed.push(name.clone());
+                failed.push(name);
             }
         }
         failed
@@ -52,7 +51,9 @@ impl Session {
 
     async fn tell_what_is_waited_for(&self) {
         let status = self.state.status().await;
-        let waited_for: Vec<String> = status.apps.iter().filter_map(what_is_missing).collect();
+        let apps = status.apps.iter().filter_map(what_is_missing);
+        let tunnels = status.forwards.iter().flat_map(|forward| &forward.tunnels);
+        let waited_for: Vec<String> = apps.chain(tunnels.filter_map(what_is_wrong)).collect();
         if !waited_for.is_empty() {
             let message = format!("still waiting: {}", waited_for.join("; "));
             self.state.notice(Level::Info, None, message);
@@ -65,6 +66,13 @@ fn what_is_missing(app: &AppStatus) -> Option<String> {
     let runs_unready = app.state.phase == Phase::Running && app.state.ready == Some(false);
     let comes_later = matches!(app.state.phase, Phase::Idle | Phase::Waiting);
     (app.stage.is_some() || runs_unready || comes_later).then(|| app.to_string())
+}
+
+/// Why a tunnel is not there yet, if it is not and may come.
+fn what_is_wrong(tunnel: &TunnelStatus) -> Option<String> {
+    let settled = matches!(tunnel.phase, TunnelPhase::Up | TunnelPhase::Failed);
+    let why = tunnel.why.as_deref().map(|why| format!(": {why}"));
+    (!settled).then(|| format!("{}: {}{}", tunnel.id, tunnel.phase, why.unwrap_or_default()))
 }
 
 #[cfg(test)]
