@@ -207,6 +207,13 @@ impl Model {
                 self.is_ready = true;
                 self.own(None, "everything was started".to_owned());
             }
+            Event::Up { failed } => {
+                let without = match failed.as_slice() {
+                    [] => String::new(),
+                    failed => format!(", but for {}", failed.join(", ")),
+                };
+                self.own(None, format!("everything is ready{without}"));
+            }
             Event::App(app) => {
                 self.own(Some(&app.name.clone()), app.to_string());
                 let known = self.project.apps.iter_mut();
