@@ -6,11 +6,13 @@
 
 use std::io::{self, IoSlice};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf, split};
+use tokio::time::timeout;
 
 use super::cluster::Access;
 use super::kubeconfig::causes;
@@ -21,6 +23,9 @@ use crate::local::Local;
 
 /// How much is read at once. kube sends pieces of 4 KiB anyway.
 const BUFFER_BYTES: usize = 64 * 1024;
+
+/// How long what a client said before it went may take to reach the pod.
+const DRAIN_WITHIN: Duration = Duration::from_secs(60);
 
 /// How it ended.
 pub(crate) enum Ended {
@@ -73,7 +78,8 @@ pub(crate) async fn carry(
             _ => Ended::ByPod,
         });
     }
-    forward.abort();
+    // What the client said is still on its way.
+    tokio::spawn(timeout(DRAIN_WITHIN, forward.join()));
     Ok(Ended::ByClient)
 }
 
