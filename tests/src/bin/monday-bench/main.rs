@@ -11,6 +11,7 @@ mod machine;
 mod median;
 mod processes;
 mod relay;
+mod ssh;
 mod table;
 
 use std::process::ExitCode;
@@ -27,6 +28,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    /// `monday-fwd ssh` beside `ssh -L` with the same cipher, to the same sshd.
+    Ssh(ssh::Args),
     /// `monday-tcpproxy` beside raw loopback, haproxy and socat: throughput, CPU time, new connections.
     Relay(relay::Args),
     /// Output, watching and whole projects, beside a bare pipe, honcho, watchexec and looking again and again.
@@ -40,6 +43,7 @@ enum What {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.what {
+        What::Ssh(args) => ssh::run(&args, &mut std::io::stdout().lock()),
         What::Relay(args) => relay::run(&args, &mut std::io::stdout().lock()),
         What::Processes(args) => processes::run(&args, &mut std::io::stdout().lock()),
         What::Config(args) => config::run(&args, &mut std::io::stdout().lock()),
