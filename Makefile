@@ -40,10 +40,11 @@ lint: ## Check formatting, lints and documentation, warnings denied
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items
 
-bench: ## Measure the relay, processes, the configuration's reader, forwards to pods, each beside what others use
+bench: ## Measure the relay, processes, the configuration's reader, forwards over SSH and to pods, each beside what others use
 	$(CARGO) build --release --workspace --bins
 	$(RELEASE)/monday-bench relay
 	$(RELEASE)/monday-bench processes
+	$(RELEASE)/monday-bench ssh
 	$(RELEASE)/monday-bench config
 	$(RELEASE)/monday-bench kubernetes
 
