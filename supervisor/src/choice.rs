@@ -118,7 +118,9 @@ pub fn choose(project: &Project, choice: &Choice) -> Result<Chosen, ChoiceError>
     part.forwards
         .retain(|forward| !choice.except.contains(&forward.name));
     cut_dependencies(&mut part, choice, &mut notes);
-    if part.apps.is_empty() && part.forwards.is_empty() {
+    // A project in which there is nothing is as it was written; it is a mistake only where something was chosen away.
+    let was_something = !(project.apps.is_empty() && project.forwards.is_empty());
+    if was_something && part.apps.is_empty() && part.forwards.is_empty() {
         return Err(ChoiceError::Nothing(project.name.clone()));
     }
     Ok(Chosen {

@@ -228,6 +228,7 @@ mod tests {
     async fn a_unix_peer_that_closed_is_told_from_one_that_only_sends_nothing_more() {
         let (own, peer) = UnixStream::pair().unwrap();
         SockRef::from(&peer).shutdown(Shutdown::Write).unwrap();
+        own.readable().await.unwrap();
         assert_eq!(own.try_read(&mut [0]).unwrap(), 0);
         assert!(!is_hung_up(&own));
         drop(peer);

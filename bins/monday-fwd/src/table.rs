@@ -221,17 +221,14 @@ impl Owner {
         }
 
         // Nothing fails from here on.
-        let mut ids = Vec::with_capacity(ready.len());
+        let mut opened = Vec::with_capacity(ready.len());
         for (spec, new) in ready {
-            ids.push(spec.id().to_owned());
-            if let Some((wish, bound)) = new {
-                self.put(spec, wish, bound).await;
+            match new {
+                Some((wish, bound)) => opened.push(self.put(spec, wish, bound).await),
+                None => opened.extend(self.forwards.get(spec.id()).map(Forward::status)),
             }
         }
-        Ok(ids
-            .iter()
-            .filter_map(|id| self.forwards.get(id).map(Forward::status))
-            .collect())
+        Ok(opened)
     }
 
     /// Whether a forward is open as it is wished for. One that has failed is opened anew: whoever asks again has
@@ -265,7 +262,8 @@ impl Owner {
         })
     }
 
-    async fn put(&mut self, spec: ForwardSpec, wish: Wish, bound: Option<Bound>) {
+    /// Puts a forward into its place, and returns it as it is before anything was tried.
+    async fn put(&mut self, spec: ForwardSpec, wish: Wish, bound: Option<Bound>) -> ForwardStatus {
         let old = self.forwards.get_mut(spec.id());
         let stats = old.as_ref().map_or_else(Arc::default, |old| {
             // What was counted for this id goes on.
@@ -287,10 +285,12 @@ impl Owner {
             hub: self.hub.clone(),
             runtime: self.threads.next(),
         });
-        self.hub.publish(Event::Opened(scope.status()));
+        let opened = scope.status();
+        self.hub.publish(Event::Opened(opened.clone()));
         let id = spec.id().to_owned();
         let forward = Forward::start(spec, wish, bound, scope);
         self.forwards.insert(id, forward);
+        opened
     }
 
     async fn close(&mut self, ids: Vec<String>) -> Vec<String> {

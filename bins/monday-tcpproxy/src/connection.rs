@@ -14,7 +14,7 @@ use crate::faults::{Subject, accept_delay};
 use crate::orders::to_be_cut;
 use crate::pipe_pool::PipePool;
 use crate::proxy_header;
-use crate::relay::{Terms, relay};
+use crate::relay::{Terms, end, relay};
 use crate::route::Shared;
 use crate::socket::{Peer, Socket};
 use monday_shared::address::Target;
@@ -44,11 +44,17 @@ pub(crate) struct Context {
 pub(crate) async fn serve(client: Socket, peer: Peer, context: Arc<Context>) {
     let _tracked = context.shared.connections.token();
     let active = context.shared.stats.begin();
-    let subject = Subject {
-        route: &context.id,
-        number: active.number,
-        since: Instant::now(),
-        seed: context.seed,
+    let terms = Terms {
+        orders: &context.shared.orders,
+        generation: context.generation,
+        subject: Subject {
+            route: &context.id,
+            number: active.number,
+            since: Instant::now(),
+            seed: context.seed,
+        },
+        idle_timeout: context.idle_timeout,
+        half_close_linger: context.half_close_linger,
     };
     if context.log_connections {
         context.hub.publish(Event::Connected {
@@ -56,23 +62,28 @@ pub(crate) async fn serve(client: Socket, peer: Peer, context: Arc<Context>) {
             client: peer.to_string(),
         });
     }
-    let Some(target) = reach_target(&client, &context, subject).await else {
-        context.ended(peer, subject.since, [0, 0], "it was over before it began");
-        client.reset();
-        return;
-    };
-    let target = match target {
-        Ok(target) => Socket::from(target),
-        Err(error) => {
+    let target = match reach_target(&client, &context, terms.subject).await {
+        Some(Ok(target)) => Socket::from(target),
+        None => {
+            context.ended(
+                peer,
+                terms.subject.since,
+                [0, 0],
+                "it was over before it began",
+            );
+            client.reset();
+            return;
+        }
+        Some(Err(error)) => {
             // As the target would have done: refused is a reset, not the clean end of an empty stream.
             client.reset();
             let error = error.to_string();
-            context.ended(peer, subject.since, [0, 0], &error);
+            context.ended(peer, terms.subject.since, [0, 0], &error);
             context.failed(peer, error);
             return;
         }
     };
-    let Shared { stats, orders, .. } = &context.shared;
+    let stats = &context.shared.stats;
     if context.proxy_protocol
         && let Err(error) = Box::pin(introduce(&client, peer, &target)).await
     {
@@ -83,18 +94,13 @@ pub(crate) async fn serve(client: Socket, peer: Peer, context: Arc<Context>) {
         );
         return;
     }
-    let terms = Terms {
-        orders,
-        generation: context.generation,
-        subject,
-        idle_timeout: context.idle_timeout,
-        half_close_linger: context.half_close_linger,
-    };
-    let (outcome, written) = relay(client, target, &context.pipes, &stats.traffic, terms).await;
+    let (outcome, written) = relay(&client, &target, &context.pipes, &stats.traffic, &terms).await;
+    // Boxed, so that no connection carries along until then what only its end needs.
+    Box::pin(end(client, target, &outcome, &terms)).await;
     if outcome.is_reset() {
         stats.reset.fetch_add(1, Ordering::Relaxed);
     }
-    context.ended(peer, subject.since, written, &outcome);
+    context.ended(peer, terms.subject.since, written, &outcome);
     tracing::debug!(route = context.id, client = %peer, %outcome, "connection ended");
 }
 

@@ -127,13 +127,13 @@ pub(crate) struct Traffic {
     pub(crate) down: AtomicU64,
 }
 
-/// Relays until the connection is over, and ends it on both sides.
+/// Relays until the connection is over; [`end`] is what is left to do then.
 pub(crate) async fn relay(
-    client: Socket,
-    target: Socket,
+    client: &Socket,
+    target: &Socket,
     pipes: &Arc<PipePool>,
     traffic: &Traffic,
-    terms: Terms<'_>,
+    terms: &Terms<'_>,
 ) -> (Outcome, [u64; 2]) {
     let orders = terms.orders;
     let mut up = Half::new(pipes, &traffic.up, terms);
@@ -151,15 +151,15 @@ pub(crate) async fn relay(
                 // What was ordered before a byte came holds for that byte. The news is looked at next.
                 return Poll::Pending;
             }
-            up.poll(cx, &client, &target);
-            down.poll(cx, &target, &client);
+            up.poll(cx, client, target);
+            down.poll(cx, target, client);
             if let Some(outcome) = verdict(&mut up.end, &mut down.end) {
                 return Poll::Ready(outcome);
             }
-            if up.poll_source_gone(cx, &client, &mut down) {
+            if up.poll_source_gone(cx, client, &mut down) {
                 return Poll::Ready(Outcome::Departed(Side::Client));
             }
-            if down.poll_source_gone(cx, &target, &mut up) {
+            if down.poll_source_gone(cx, target, &mut up) {
                 return Poll::Ready(Outcome::Departed(Side::Target));
             }
             if let Some(idle) = &mut idle
@@ -176,8 +176,12 @@ pub(crate) async fn relay(
         }
     };
     let written = [up.written(), down.written()];
-    drop((up, down));
-    let cut = || Box::pin(to_be_cut(orders, terms.generation));
+    (outcome, written)
+}
+
+/// Ends both sides as the outcome asks for.
+pub(crate) async fn end(client: Socket, target: Socket, outcome: &Outcome, terms: &Terms<'_>) {
+    let cut = || to_be_cut(terms.orders, terms.generation);
     match outcome {
         // Both have read the other's end, so closing is all that is left to do, and dropping does it.
         Outcome::Finished => {}
@@ -193,8 +197,8 @@ pub(crate) async fn relay(
             ending: FaultEnding::Reset,
             deliver,
         } => {
-            if deliver {
-                Box::pin(delivered([&client, &target])).await;
+            if *deliver {
+                delivered([&client, &target]).await;
             }
             client.reset();
             target.reset();
@@ -216,7 +220,6 @@ pub(crate) async fn relay(
             target.reset();
         }
     }
-    (outcome, written)
 }
 
 /// How long a reset that is to come after what was written waits for that to arrive at most.
@@ -268,12 +271,11 @@ impl Idle {
 
 /// Ends connections gently, unless they are to be cut meanwhile.
 async fn settle_unless(cut: impl Future<Output = ()>, sockets: [Option<Socket>; 2]) {
-    // Boxed, so that no connection carries it along until then.
-    let settling = Box::pin(async {
+    let settling = async {
         for socket in sockets.into_iter().flatten() {
             half_closed::settle(&socket, || socket.discard()).await;
         }
-    });
+    };
     tokio::select! {
         () = settling => {}
         () = cut => {}
@@ -292,17 +294,19 @@ struct Half<'a> {
     seen_moves: u32,
     /// While it has faults.
     shaper: Option<Box<Shaper>>,
-    /// What former shapers have moved and written.
-    past: (u32, u64),
+    /// What former shapers have moved, and written.
+    past_moves: u32,
+    past_written: u64,
 }
 
 impl<'a> Half<'a> {
-    fn new(pipes: &'a Arc<PipePool>, relayed: &'a AtomicU64, terms: Terms<'_>) -> Self {
+    fn new(pipes: &'a Arc<PipePool>, relayed: &'a AtomicU64, terms: &Terms<'_>) -> Self {
         Self {
             linger: terms.half_close_linger,
             seen_moves: 0,
             shaper: None,
-            past: (0, 0),
+            past_moves: 0,
+            past_written: 0,
             direction: Direction::new(pipes),
             means: Means { pipes, relayed },
             end: None,
@@ -345,8 +349,8 @@ impl<'a> Half<'a> {
 
     fn drop_shaper(&mut self) {
         if let Some(shaper) = self.shaper.take() {
-            self.past.0 = self.past.0.wrapping_add(shaper.moves);
-            self.past.1 += shaper.written;
+            self.past_moves = self.past_moves.wrapping_add(shaper.moves);
+            self.past_written += shaper.written;
         }
     }
 
@@ -375,13 +379,13 @@ impl<'a> Half<'a> {
         self.direction
             .moves
             .wrapping_add(shaped)
-            .wrapping_add(self.past.0)
+            .wrapping_add(self.past_moves)
     }
 
     /// How many bytes were written.
     fn written(&self) -> u64 {
         let shaped = self.shaper.as_ref().map_or(0, |shaper| shaper.written);
-        self.direction.written + shaped + self.past.1
+        self.direction.written + shaped + self.past_written
     }
 
     /// Whether the source, having ended its stream, turns out to be gone; `back` is the direction that leads to it.

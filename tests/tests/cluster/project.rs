@@ -8,7 +8,7 @@ use monday_tests::cluster::{App, together};
 use monday_tests::control::Control;
 use monday_tests::namespace::Privacy;
 use monday_tests::process::Process;
-use monday_tests::wait::PATIENCE;
+use monday_tests::wait::{Deadline, PATIENCE, ProcessFd};
 use monday_tests::world::World;
 use monday_tests::{needs_mount_namespace, needs_programs};
 use nix::sys::signal::Signal;
@@ -163,7 +163,10 @@ projects:
         .find(|one| one["name"] == "monday-fwd")
         .unwrap();
     let pid = i32::try_from(fwd["pid"].as_i64().unwrap()).unwrap();
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGKILL).unwrap();
+    let gone = ProcessFd::open(pid.unsigned_abs()).unwrap();
+    gone.kill();
+    // A connection that its dying listener still took ends with it.
+    assert!(gone.wait(Deadline::patient()), "monday-fwd lives on");
     assert_eq!(talk::who(talk).unwrap(), after[0]);
     assert_eq!(pool.get().unwrap(), after[0]);
 

@@ -360,8 +360,8 @@ projects:
       - {name: api, run: {command: echo up; exec sleep 1000}}
     forward:
       - name: pods
-        type: kubernetes
-        values: {namespace: default, labels: {app: x}, hostname: pods.test, ports: ['8080:80']}
+        type: kubernetes-remote
+        values: {namespace: default, labels: {app: x}, ports: ['8080:80']}
 ";
     let (mut process, _) = start(&world, yaml);
     await_line(&mut process, "api", "up");
@@ -370,7 +370,7 @@ projects:
     assert!(
         told.stdout.lines().any(|line| line.contains("\"notice\"")
             && line.contains("pods")
-            && line.contains("kubernetes")),
+            && line.contains("kubernetes-remote")),
         "{}",
         told.stdout
     );

@@ -356,7 +356,7 @@ fn without_a_project_a_terminal_is_asked_which_and_what_is_typed_finds_it() {
     };
     let press = |words: &[&str]| assert_eq!(tmux(words).code, 0, "{words:?}");
     let run = format!(
-        "monday-supervisor --config {} --hosts-file {}; echo status $?; exec sleep 1000",
+        "monday-supervisor run --plain --config {} --hosts-file {}; echo status $?; exec sleep 1000",
         config.display(),
         world.hosts_file().display()
     );

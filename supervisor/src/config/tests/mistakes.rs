@@ -185,6 +185,8 @@ fn all_mistakes_are_found_in_one_pass() {
         "E missing-key monday.yaml:9:5 an app has no name",
         "E bad-value monday.yaml:9:15 `no name` cannot be a host name",
         "E bad-value monday.yaml:12:11 `type`: `kubernets` is not a type of forward",
+        "E bad-value monday.yaml:13:22 `a:b` is not a pair of ports",
+        "E bad-value monday.yaml:13:27 `1:2:3` is not a pair of ports",
         "E bad-value monday.yaml:16:22 `0:1` is not a pair of ports",
         "E missing-key monday.yaml:16:5 `proxy_hostname` is missing",
         "W unknown-key monday.yaml:17:5 unknown key `monitorng` of a forward",

@@ -13,6 +13,8 @@ pub(super) fn text() -> String {
 pub(super) struct Scene {
     /// The words that start it.
     pub(super) command: Vec<String>,
+    /// Whether it gets ready. A project whose tunnel leads nowhere never does.
+    pub(super) gets_ready: bool,
     /// Files to write into its folder before: name and content.
     pub(super) files: Vec<(String, String)>,
     pub(super) blocks: Vec<Block>,
@@ -23,7 +25,8 @@ pub(super) fn scenes() -> Vec<Scene> {
     let mut files = Vec::new();
     for block in document::blocks(&text()) {
         match block.directive.as_deref() {
-            Some("start") => scenes.push(Scene {
+            Some(start @ ("start" | "start, never ready")) => scenes.push(Scene {
+                gets_ready: start == "start",
                 command: block.text.split_whitespace().map(str::to_owned).collect(),
                 files: std::mem::take(&mut files),
                 blocks: Vec::new(),

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use monday_tests::control::Control;
 use monday_tests::document::Block;
@@ -39,11 +41,21 @@ impl Stage {
         let (program, arguments) = scene.command.split_first().expect("a command");
         let mut command = world.command(program);
         command.args(arguments).env("PATH", PATH);
-        let process = ready::start(&world, command);
         let at = arguments.iter().position(|word| word == "--control");
         let socket = match at {
             Some(at) => world.home().join(&arguments[at + 1]),
             None => world.supervisor_socket("shop"),
+        };
+        let process = if scene.gets_ready {
+            ready::start(&world, command)
+        } else {
+            let process = Process::start(command);
+            let deadline = Deadline::patient();
+            while UnixStream::connect(&socket).is_err() {
+                assert!(!deadline.passed(), "{} is not served", socket.display());
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            process
         };
         let control = Control::connect(&socket);
         Self {
