@@ -183,7 +183,8 @@ impl Drop for Load {
 fn choose(own: usize, counts: impl Iterator<Item = usize> + Clone) -> usize {
     let mine = counts.clone().nth(own).unwrap_or(0);
     match counts.enumerate().min_by_key(|&(_, count)| count) {
-        Some((place, least)) if mine - least > mine / 4 => place,
+        // The counts go on changing while they are read: the least may be more than `mine` was a moment ago.
+        Some((place, least)) if mine.saturating_sub(least) > mine / 4 => place,
         _ => own,
     }
 }
@@ -216,6 +217,16 @@ mod tests {
         assert_eq!(choose(0, &[16, 12]), 0);
         assert_eq!(choose(0, &[17, 12]), 1);
         assert_eq!(choose(1, &[17, 12]), 1);
+    }
+
+    #[test]
+    fn counts_that_grow_while_they_are_read_harm_nobody() {
+        let reads = std::cell::Cell::new(0);
+        let growing = (0..2).map(|_| {
+            reads.set(reads.get() + 1);
+            reads.get()
+        });
+        assert_eq!(choose(0, growing), 0);
     }
 
     #[test]
