@@ -64,6 +64,21 @@ fn listens(status: &Value, forward: &str) -> SocketAddr {
     listen.unwrap_or_else(|| panic!("{found}")).parse().unwrap()
 }
 
+/// Kills the project's monday-fwd and waits until it is gone: a connection that its dying listener still took ends
+/// with it.
+fn kill_the_forwarder(world: &World) {
+    let status = Control::connect(&world.supervisor_socket("shop")).ask("status");
+    let sidecars = status["sidecars"].as_array().unwrap();
+    let fwd = sidecars
+        .iter()
+        .find(|one| one["name"] == "monday-fwd")
+        .unwrap();
+    let pid = i32::try_from(fwd["pid"].as_i64().unwrap()).unwrap();
+    let gone = ProcessFd::open(pid.unsigned_abs()).unwrap();
+    gone.kill();
+    assert!(gone.wait(Deadline::patient()), "monday-fwd lives on");
+}
+
 #[test]
 fn a_local_app_and_two_forwards_to_pods_live_through_a_rollout() {
     needs_programs!("curl");
@@ -156,17 +171,7 @@ projects:
     assert_eq!(by_name.expect_code(0).stdout.trim(), after[0]);
 
     // The forwarder dies: the listeners stay, and connections are held until it is back.
-    let status = Control::connect(&world.supervisor_socket("shop")).ask("status");
-    let sidecars = status["sidecars"].as_array().unwrap();
-    let fwd = sidecars
-        .iter()
-        .find(|one| one["name"] == "monday-fwd")
-        .unwrap();
-    let pid = i32::try_from(fwd["pid"].as_i64().unwrap()).unwrap();
-    let gone = ProcessFd::open(pid.unsigned_abs()).unwrap();
-    gone.kill();
-    // A connection that its dying listener still took ends with it.
-    assert!(gone.wait(Deadline::patient()), "monday-fwd lives on");
+    kill_the_forwarder(&world);
     assert_eq!(talk::who(talk).unwrap(), after[0]);
     assert_eq!(pool.get().unwrap(), after[0]);
 

@@ -198,13 +198,12 @@ impl DialError {
     pub(crate) fn may_pass(&self) -> bool {
         let worked = matches!(self, Self::Refused { worked: true, .. });
         self.any(|answer| match answer {
-            Answer::Status { no_pod: true, .. } => false,
+            Answer::Status { no_pod: true, .. } | Answer::OtherProtocol(_) => false,
             Answer::Status { message, .. } if is_of_the_node(message) => true,
             Answer::Status { code, .. } => {
                 matches!(code, 401 | 429 | 500 | 502 | 503 | 504) || (worked && *code == 404)
             }
             Answer::Silence(_) | Answer::Unreachable(_) => true,
-            Answer::OtherProtocol(_) => false,
         })
     }
 

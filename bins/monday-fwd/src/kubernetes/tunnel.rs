@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use super::cluster::Cluster;
 use super::follow::Known;
 use super::pods::{self, PodFacts, Readiness};
-use super::pool::{Lease, Pool};
+use super::pool::{Lease, Leased, Pool};
 use super::refusal::{Place, Refusal, says_undelivered};
 use super::spdy::carry::{Client, Ended, HalfClose, carry};
 use super::transport::{DialError, Kind, PodName};
@@ -248,22 +248,9 @@ impl ToPods {
                 }
             };
             let ended = match lease {
-                Lease::Session(mut leased) => {
-                    let ended = carry(
-                        &mut leased.session,
-                        &mut client,
-                        connection,
-                        port,
-                        self.manner.half_close,
-                    )
-                    .await;
-                    if matches!(ended, Ended::Lost { .. }) {
-                        // Before its pair may be opened again elsewhere, it must not be opened here any more.
-                        drop(leased);
-                    } else {
-                        pool.give_back(leased);
-                    }
-                    ended
+                Lease::Session(leased) => {
+                    self.carry_leased(&pool, leased, port, &mut client, connection)
+                        .await
                 }
                 Lease::PerConnection => match self.carry_v4(&pool, port, &client, connection).await
                 {
@@ -308,6 +295,26 @@ impl ToPods {
                 }
             }
         }
+    }
+
+    /// Carries a client over a session of the pool, which gets it back where it may be used again.
+    async fn carry_leased(
+        &self,
+        pool: &Arc<Pool>,
+        mut leased: Leased,
+        port: u16,
+        client: &mut Client<Local>,
+        connection: &Connection,
+    ) -> Ended {
+        let half_close = self.manner.half_close;
+        let ended = carry(&mut leased.session, client, connection, port, half_close).await;
+        if matches!(ended, Ended::Lost { .. }) {
+            // Before its pair may be opened again elsewhere, it must not be opened here any more.
+            drop(leased);
+        } else {
+            pool.give_back(leased);
+        }
+        ended
     }
 
     async fn carry_v4(

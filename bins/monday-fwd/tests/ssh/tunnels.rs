@@ -114,7 +114,7 @@ fn a_target_that_has_said_all_still_hears_the_client() {
     }
     let world = World::new();
     let sshd = world.sshd("one", "");
-    let (heard, hears) = std::sync::mpsc::channel();
+    let (heard, listening) = std::sync::mpsc::channel();
     let target = server(move |mut stream| {
         stream.write_all(b"hello").unwrap();
         stream.shutdown(Shutdown::Write).unwrap();
@@ -130,7 +130,7 @@ fn a_target_that_has_said_all_still_hears_the_client() {
     client.write_all(b"good-bye").unwrap();
     drop(client);
     assert_eq!(
-        hears.recv_timeout(super::harness::HANGS).unwrap(),
+        listening.recv_timeout(super::harness::HANGS).unwrap(),
         "good-bye"
     );
 }
@@ -146,7 +146,7 @@ fn a_client_that_is_gone_is_told_to_the_target() {
     let target = server(move |mut stream| {
         let mut rest = Vec::new();
         stream.read_to_end(&mut rest).unwrap();
-        // Sends until it hears that nobody is there.
+        // Sends until it listening that nobody is there.
         while stream.write_all(&[0; 1024]).is_ok() {
             std::thread::sleep(Duration::from_millis(5));
         }

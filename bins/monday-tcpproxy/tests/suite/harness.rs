@@ -294,6 +294,21 @@ impl Executable {
             .unwrap()
             .count()
     }
+
+    /// How many descriptors it has open once that stays the same for a while: every thread takes the listeners over by
+    /// itself, a moment after the executable is ready.
+    pub(crate) fn settled_open_files(&self) -> usize {
+        let mut seen = self.open_files();
+        let mut since = Instant::now();
+        while since.elapsed() < Duration::from_millis(300) {
+            std::thread::sleep(Duration::from_millis(10));
+            let now = self.open_files();
+            if now != seen {
+                (seen, since) = (now, Instant::now());
+            }
+        }
+        seen
+    }
 }
 
 impl Drop for Executable {

@@ -9,7 +9,7 @@ use crate::harness::{Executable, assert_echoes, connect, echo_server, reset, wai
 fn a_thousand_idle_connections_take_two_descriptors_each_and_all_still_work() {
     const CONNECTIONS: usize = 1000;
     let proxy = Executable::start(&[&format!("0={}", echo_server())]);
-    let before = proxy.open_files();
+    let before = proxy.settled_open_files();
     let mut clients: Vec<TcpStream> = (0..CONNECTIONS)
         .map(|_| {
             let mut client = connect(proxy.routes[0]);
@@ -54,7 +54,7 @@ fn out_of_descriptors_a_listener_waits_and_then_goes_on() {
 #[test]
 fn connections_of_every_fate_leave_no_descriptor_behind() {
     let proxy = Executable::start(&[&format!("0={}", echo_server()), "0=1"]);
-    let before = proxy.open_files();
+    let before = proxy.settled_open_files();
     for round in 0..50 {
         let mut client = connect(proxy.routes[0]);
         assert_echoes(&mut client);
