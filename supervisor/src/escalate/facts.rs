@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use monday_shared::platform::{self, private_hosts};
 use nix::unistd::{AccessFlags, access};
@@ -101,21 +101,31 @@ pub(super) fn silent_words(tool: &Path) -> Vec<OsString> {
 }
 
 /// Whether the helper starts now behind these words.
+fn works_silently(prefix: &[OsString], helper: &Path) -> bool {
+    let said = trial(prefix, helper).and_then(|mut trial| trial.output().ok());
+    said.is_some_and(|said| is_the_helper(&said))
+}
+
+/// The command that shows whether the helper starts behind these words. `None`: there are no words.
 #[must_use]
-pub fn works_silently(prefix: &[OsString], helper: &Path) -> bool {
-    let Some((tool, words)) = prefix.split_first() else {
-        return false;
-    };
+pub fn trial(prefix: &[OsString], helper: &Path) -> Option<Command> {
+    let (tool, words) = prefix.split_first()?;
     let mut command = Command::new(tool);
     command
         .args(words)
         .arg(helper)
         .arg("--version")
         .stdin(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::null());
     platform::unblock_signals(&mut command);
-    let said = command.output();
-    said.is_ok_and(|said| said.status.success() && said.stdout.starts_with(b"monday-ipalias "))
+    Some(command)
+}
+
+/// Whether that is what the helper says of itself.
+#[must_use]
+pub fn is_the_helper(said: &Output) -> bool {
+    said.status.success() && said.stdout.starts_with(b"monday-ipalias ")
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! [`Keeper`] is the task, [`Sidecar`] the handle. Whoever uses the handle never sees a restart: a call that a death
 //! interrupted is made again to the next process, which is safe because every operation is idempotent.
 
+use std::ffi::OsString;
 use std::time::{Duration, Instant};
 
 use monday_shared::backoff::{Backoff, Policy};
@@ -17,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::launch::{Ended, Launch, Process};
 use super::nursery::Nursery;
 use super::wish::Wish;
-use crate::escalate::facts::works_silently;
+use crate::escalate::facts::{is_the_helper, trial};
 use crate::state::State;
 
 /// How many events wait for whoever handles them before the sidecar's own queue takes over.
@@ -237,10 +238,7 @@ where
         let Some(escalation) = self.launch.escalation.clone() else {
             return;
         };
-        let helper = self.launch.executable.clone();
-        let prefix = escalation.prefix;
-        let works = tokio::task::spawn_blocking(move || works_silently(&prefix, &helper)).await;
-        if works.unwrap_or(false) {
+        if self.still_becomes_root(&escalation.prefix).await {
             return;
         }
         self.launch.escalation = None;
@@ -254,6 +252,21 @@ where
                 self.launch.name
             ),
         );
+    }
+
+    /// Tries it. The trial has a place among our children: another sidecar that dies at the same moment must not take it
+    /// for a stray.
+    async fn still_becomes_root(&self, prefix: &[OsString]) -> bool {
+        let Some(trial) = trial(prefix, &self.launch.executable) else {
+            return false;
+        };
+        let Ok((child, _place)) = self.surroundings.nursery.spawn(trial) else {
+            return false;
+        };
+        child
+            .wait_with_output()
+            .await
+            .is_ok_and(|said| is_the_helper(&said))
     }
 
     /// From start to end; returns what went wrong, if the end was not asked for.
