@@ -5,10 +5,10 @@
 image() {
     local name=$1 file=$2 work layer settings manifest
     work=$(mktemp -d "$DIR/images/XXXXXX")
-    mkdir -p "$work/root/tmp" "$work/layout/blobs/sha256"
-    chmod 1777 "$work/root/tmp"
-    install -m 755 "$file" "$work/root/app"
-    tar -C "$work/root" --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -cf "$work/layer" .
+    mkdir -p "$work/rootfs/tmp" "$work/layout/blobs/sha256"
+    chmod 1777 "$work/rootfs/tmp"
+    install -m 755 "$file" "$work/rootfs/app"
+    tar -C "$work/rootfs" --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -cf "$work/layer" .
     layer=$(blob "$work/layer")
     cat >"$work/settings" <<JSON
 {"os": "linux", "architecture": "$(dpkg --print-architecture)", "config": {"Entrypoint": ["/app"]},
