@@ -8,6 +8,18 @@ use std::str::FromStr;
 use crate::protocol::listen_address::UNIX_PREFIX;
 use crate::socket::MAX_PATH_BYTES;
 
+/// Takes the name off `[NAME@]REST`, as every command line of ours writes what it opens.
+///
+/// # Errors
+/// There is an `@` and nothing before it.
+pub fn split_name(text: &str) -> Result<(Option<&str>, &str), String> {
+    match text.split_once('@') {
+        Some(("", _)) => Err("the name before @ is empty".to_owned()),
+        Some((name, rest)) => Ok((Some(name), rest)),
+        None => Ok((None, text)),
+    }
+}
+
 /// A text that is not an address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {

@@ -10,7 +10,7 @@
 //! - [`lease`]: what lets the next one end the processes that survived a guardian;
 //! - [`identity`]: what root does for a user, it does as that user; [`handover`]: how it hands over a port below 1024;
 //! - what whoever relays needs: [`accept`], [`address`], [`dial`], [`half_closed`], [`open_files`];
-//! - small pieces that would otherwise be written several times: [`address_env`], [`backoff`], [`duration`], [`holder`],
+//! - small pieces that would otherwise be written several times: [`address_env`], [`ask`], [`backoff`], [`duration`], [`holder`],
 //!   [`hostname`], [`lines`], [`name_colour`], [`signal_name`], [`start_fault`], [`timestamp`].
 //!
 //! `shared` knows no other crate of the workspace. The wire format is documented in `shared/PROTOCOL.md`.
@@ -19,6 +19,7 @@ pub mod accept;
 pub mod address;
 pub mod address_env;
 pub mod amount;
+pub mod ask;
 pub mod backoff;
 pub mod dial;
 pub mod duration;

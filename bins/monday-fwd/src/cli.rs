@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use monday_shared::address_env::variable_name;
 use monday_shared::life::LifeArgs;
 use monday_shared::protocol::fwd::ForwardSpec;
@@ -18,6 +18,8 @@ Examples:
       runs a command that finds the forward in its environment, and exits with its status
   monday-fwd ssh-remote dev@example.com 8080:3000
       shows port 3000 of this machine as port 8080 of the other
+  monday-fwd kubernetes --context dev -n shop deployment/orders orders@8080:http
+      leads port 8080 of this machine to a pod of the Deployment, whichever that is at the moment
   monday-fwd --control /tmp/fwd.sock
       takes its forwards from the control socket: methods open, close, list and status";
 
@@ -40,12 +42,33 @@ pub struct Cli {
     life: LifeArgs,
 }
 
+/// What every kind of forward takes besides what it is about.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Common {
+    #[command(flatten)]
+    life: LifeArgs,
+
+    /// Run this with the addresses in its environment once all forwards are up, and end with it
+    #[arg(value_name = "COMMAND", last = true)]
+    command: Vec<OsString>,
+}
+
 /// A kind of forward, with what its command line says.
 #[derive(Clone, Debug, Subcommand)]
 enum KindArgs {
     Ssh(SshArgs),
     SshRemote(SshRemoteArgs),
     Kubernetes(KubernetesArgs),
+}
+
+impl KindArgs {
+    fn common(&self) -> &Common {
+        match self {
+            Self::Ssh(args) => args.common(),
+            Self::SshRemote(args) => args.common(),
+            Self::Kubernetes(args) => args.common(),
+        }
+    }
 }
 
 impl Cli {
@@ -79,12 +102,9 @@ impl Cli {
     /// The flags of every executable.
     #[must_use]
     pub fn life(&self) -> &LifeArgs {
-        match &self.kind {
-            Some(KindArgs::Ssh(args)) => args.life(),
-            Some(KindArgs::SshRemote(args)) => args.life(),
-            Some(KindArgs::Kubernetes(args)) => args.life(),
-            None => &self.life,
-        }
+        self.kind
+            .as_ref()
+            .map_or(&self.life, |kind| &kind.common().life)
     }
 
     /// The forwards.
@@ -102,12 +122,9 @@ impl Cli {
     /// What to run meanwhile.
     #[must_use]
     pub fn command(&self) -> &[OsString] {
-        match &self.kind {
-            Some(KindArgs::Ssh(args)) => args.command(),
-            Some(KindArgs::SshRemote(args)) => args.command(),
-            Some(KindArgs::Kubernetes(args)) => args.command(),
-            None => &[],
-        }
+        self.kind
+            .as_ref()
+            .map_or(&[], |kind| kind.common().command.as_slice())
     }
 }
 

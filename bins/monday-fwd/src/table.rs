@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use indexmap::IndexMap;
+use monday_shared::ask::ask;
 use monday_shared::holder;
 use monday_shared::protocol::fwd::{Event, ForwardSpec, ForwardStatus};
 use monday_shared::rpc::hub::Hub;
@@ -141,12 +142,7 @@ impl Table {
         &self,
         request: impl FnOnce(oneshot::Sender<T>) -> Request,
     ) -> Result<T, Error> {
-        let (reply, replied) = oneshot::channel();
-        self.requests
-            .send(request(reply))
-            .await
-            .map_err(|_| Error::Ending)?;
-        replied.await.map_err(|_| Error::Ending)
+        ask(&self.requests, request).await.ok_or(Error::Ending)
     }
 }
 

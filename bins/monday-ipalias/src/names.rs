@@ -3,6 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+use monday_shared::ask::ask;
 use monday_shared::protocol::ipalias::{Bind, Event, NameSpec, Names, Released};
 use monday_shared::rpc::hub::Hub;
 use tokio::sync::{mpsc, oneshot};
@@ -97,10 +98,7 @@ impl NamesHandle {
         &self,
         request: impl FnOnce(oneshot::Sender<T>) -> Request,
     ) -> Result<T, Error> {
-        let (reply, answer) = oneshot::channel();
-        let sent = self.requests.send(request(reply)).await;
-        sent.map_err(|_| Error::Ending)?;
-        answer.await.map_err(|_| Error::Ending)
+        ask(&self.requests, request).await.ok_or(Error::Ending)
     }
 }
 

@@ -9,6 +9,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use monday_shared::ask::ask;
 use monday_shared::lease;
 use monday_shared::protocol::run::{Event, State};
 use monday_shared::rpc::hub::Hub;
@@ -81,8 +82,7 @@ impl Guardian {
     /// # Errors
     /// [`Refusal::Spawn`], or another request came in between.
     pub async fn start(&self, spec: CheckedSpec) -> Result<State, Refusal> {
-        let (reply, answer) = oneshot::channel();
-        self.ask(Request::Start(Box::new(spec), reply), answer)
+        self.ask(|reply| Request::Start(Box::new(spec), reply))
             .await?
     }
 
@@ -91,8 +91,7 @@ impl Guardian {
     /// # Errors
     /// [`Refusal::Survivors`].
     pub async fn stop(&self, how: How) -> Result<State, Refusal> {
-        let (reply, answer) = oneshot::channel();
-        self.ask(Request::Stop(how, reply), answer).await?
+        self.ask(|reply| Request::Stop(how, reply)).await?
     }
 
     /// Stops the command if it runs and starts it again.
@@ -100,8 +99,7 @@ impl Guardian {
     /// # Errors
     /// [`Refusal::NothingToRestart`], or as [`start`](Self::start) and [`stop`](Self::stop).
     pub async fn restart(&self) -> Result<State, Refusal> {
-        let (reply, answer) = oneshot::channel();
-        self.ask(Request::Restart(reply), answer).await?
+        self.ask(Request::Restart).await?
     }
 
     /// Sends a signal to the command's group.
@@ -109,8 +107,7 @@ impl Guardian {
     /// # Errors
     /// [`Refusal::NotRunning`] or [`Refusal::Signal`].
     pub async fn signal(&self, signal: Signal) -> Result<(), Refusal> {
-        let (reply, answer) = oneshot::channel();
-        self.ask(Request::Signal(signal, reply), answer).await?
+        self.ask(|reply| Request::Signal(signal, reply)).await?
     }
 
     /// How it is at this moment.
@@ -118,8 +115,7 @@ impl Guardian {
     /// # Errors
     /// [`Refusal::Ending`] when the guardian has ended.
     pub async fn status(&self) -> Result<State, Refusal> {
-        let (reply, answer) = oneshot::channel();
-        self.ask(Request::Status(reply), answer).await
+        self.ask(Request::Status).await
     }
 
     /// Closes the command's output: nobody takes it any more.
@@ -133,8 +129,7 @@ impl Guardian {
     /// # Errors
     /// [`Refusal::Ending`] when it has ended already.
     pub async fn end(&self, how: How) -> Result<State, Refusal> {
-        let (reply, answer) = oneshot::channel();
-        self.ask(Request::End(how, reply), answer).await
+        self.ask(|reply| Request::End(how, reply)).await
     }
 
     /// The states as they are published: an end comes after the last line of output.
@@ -143,12 +138,11 @@ impl Guardian {
         self.state.clone()
     }
 
-    async fn ask<T>(&self, request: Request, answer: oneshot::Receiver<T>) -> Result<T, Refusal> {
-        self.requests
-            .send(request)
-            .await
-            .map_err(|_| Refusal::Ending)?;
-        answer.await.map_err(|_| Refusal::Ending)
+    async fn ask<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<T>) -> Request,
+    ) -> Result<T, Refusal> {
+        ask(&self.requests, request).await.ok_or(Refusal::Ending)
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
+use monday_shared::address::split_name;
 use monday_shared::address_env::variable_name;
 use monday_shared::duration::Span;
 use monday_shared::life::LifeArgs;
@@ -198,11 +199,7 @@ fn read_route(text: &str) -> Result<RouteArg, String> {
     let (left, target) = text
         .split_once('=')
         .ok_or("write [NAME@]LISTEN=TARGET, for example 8080=example.com:80")?;
-    let (name, listen) = match left.split_once('@') {
-        Some(("", _)) => return Err("the name before @ is empty".to_owned()),
-        Some((name, listen)) => (Some(name.to_owned()), listen),
-        None => (None, left),
-    };
+    let (name, listen) = split_name(left)?;
     for address in &Listens::from(listen).0 {
         address
             .parse::<Place>()
@@ -212,7 +209,7 @@ fn read_route(text: &str) -> Result<RouteArg, String> {
         .parse::<Target>()
         .map_err(|error| error.to_string())?;
     Ok(RouteArg {
-        name,
+        name: name.map(str::to_owned),
         listen: listen.to_owned(),
         target: target.to_owned(),
     })

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use indexmap::IndexMap;
+use monday_shared::ask::ask;
 use monday_shared::protocol::fault::FaultSpec;
 use monday_shared::protocol::tcpproxy::{
     Applied, Event, Fate, LiveConnections, RouteSpec, RouteStatus,
@@ -190,12 +191,7 @@ impl Table {
         &self,
         request: impl FnOnce(oneshot::Sender<T>) -> Request,
     ) -> Result<T, Error> {
-        let (reply, replied) = oneshot::channel();
-        self.requests
-            .send(request(reply))
-            .await
-            .map_err(|_| Error::Ending)?;
-        replied.await.map_err(|_| Error::Ending)
+        ask(&self.requests, request).await.ok_or(Error::Ending)
     }
 }
 

@@ -380,21 +380,7 @@ impl Session {
         if let Some(ipalias) = self.ipalias.get() {
             self.assign_names(ipalias, plan, &mut addresses).await;
         }
-        if let Some(fwd) = self.fwd.get() {
-            let (state, board) = (&self.state, &self.board);
-            tunnels::open(fwd, plan, state, &mut addresses, board, None).await;
-        }
-        if let Some(tcpproxy) = self.tcpproxy.get() {
-            routes::open(
-                tcpproxy,
-                plan,
-                &self.state,
-                &mut addresses,
-                &self.board,
-                None,
-            )
-            .await;
-        }
+        self.open_forwards(plan, &mut addresses, None).await;
         let surroundings = self.surroundings(&current, addresses);
         for app in self.apps.all() {
             app.up(Arc::clone(&surroundings)).await;
@@ -404,6 +390,17 @@ impl Session {
         }
         self.until_started(plan).await;
         surroundings.environment.clone()
+    }
+
+    /// Opens the forwards of the plan, or only those of these names: the tunnels first, then what leads to them.
+    async fn open_forwards(&self, plan: &Plan, addresses: &mut Addresses, only: Option<&[String]>) {
+        let (state, board) = (&self.state, &self.board);
+        if let Some(fwd) = self.fwd.get() {
+            tunnels::open(fwd, plan, state, addresses, board, only).await;
+        }
+        if let Some(tcpproxy) = self.tcpproxy.get() {
+            routes::open(tcpproxy, plan, state, addresses, board, only).await;
+        }
     }
 
     /// Waits until every app that has nothing to wait for and nothing to build was started, or could not be.

@@ -129,23 +129,9 @@ impl Session {
         } else if let Some(ipalias) = self.ipalias.get() {
             self.assign_names(ipalias, plan, &mut addresses).await;
         }
-        if let Some(fwd) = self.fwd.get() {
-            let forwards: Vec<String> = difference.forwards.coming().cloned().collect();
-            let (state, board) = (&self.state, &self.board);
-            tunnels::open(fwd, plan, state, &mut addresses, board, Some(&forwards)).await;
-        }
-        if let Some(tcpproxy) = self.tcpproxy.get() {
-            let forwards: Vec<String> = difference.forwards.coming().cloned().collect();
-            routes::open(
-                tcpproxy,
-                plan,
-                &self.state,
-                &mut addresses,
-                &self.board,
-                Some(&forwards),
-            )
+        let forwards: Vec<String> = difference.forwards.coming().cloned().collect();
+        self.open_forwards(plan, &mut addresses, Some(&forwards))
             .await;
-        }
         let surroundings = self.surroundings(&current, addresses);
         for app in &plan.apps {
             let Some(handle) = self.apps.get(&app.name) else {

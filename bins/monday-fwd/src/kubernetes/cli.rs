@@ -1,16 +1,15 @@
 //! `monday-fwd kubernetes`.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::Args;
 use clap::error::ErrorKind;
 use monday_shared::duration::Span;
-use monday_shared::life::LifeArgs;
 use monday_shared::protocol::fwd::{ForwardSpec, HalfClose, KubernetesSpec, Transport};
 
 use super::rule::Rule;
+use crate::cli::Common;
 
 const NOTES: &str = "\
 Targets:
@@ -66,11 +65,7 @@ pub(crate) struct KubernetesArgs {
     transport: Option<String>,
 
     #[command(flatten)]
-    life: LifeArgs,
-
-    /// Run this with the addresses in its environment once all forwards are up, and end with it
-    #[arg(value_name = "COMMAND", last = true)]
-    command: Vec<OsString>,
+    common: Common,
 }
 
 fn labels(text: &str) -> Result<BTreeMap<String, String>, String> {
@@ -87,12 +82,8 @@ fn labels(text: &str) -> Result<BTreeMap<String, String>, String> {
 }
 
 impl KubernetesArgs {
-    pub(crate) fn life(&self) -> &LifeArgs {
-        &self.life
-    }
-
-    pub(crate) fn command(&self) -> &[OsString] {
-        &self.command
+    pub(crate) fn common(&self) -> &Common {
+        &self.common
     }
 
     /// The forwards.

@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use monday_shared::address::split_name;
+
 use super::target::Port;
 
 /// `[NAME@][BIND:]L:R`, or `[NAME@]P` for `P:P`.
@@ -20,11 +22,7 @@ impl FromStr for Rule {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (name, rule) = match text.split_once('@') {
-            Some(("", _)) => return Err("the name before @ is empty".to_owned()),
-            Some((name, rule)) => (Some(name.to_owned()), rule),
-            None => (None, text),
-        };
+        let (name, rule) = split_name(text)?;
         let (listen, port) = rule.rsplit_once(':').unwrap_or((rule, rule));
         let port: Port = port.parse().map_err(|why| format!("{why}; {FORM}"))?;
         let listen = if listen.starts_with('/') || listen.contains(':') {
@@ -36,7 +34,11 @@ impl FromStr for Rule {
                 _ => return Err(format!("`{listen}` cannot be listened on: {FORM}")),
             }
         };
-        Ok(Self { name, listen, port })
+        Ok(Self {
+            name: name.map(str::to_owned),
+            listen,
+            port,
+        })
     }
 }
 

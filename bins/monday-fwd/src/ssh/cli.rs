@@ -1,13 +1,11 @@
 //! `monday-fwd ssh` and `monday-fwd ssh-remote`.
 
-use std::ffi::OsString;
-
 use clap::Args;
 use monday_shared::duration::Span;
-use monday_shared::life::LifeArgs;
 use monday_shared::protocol::fwd::{ForwardSpec, SshRemoteSpec, SshSpec};
 
 use super::rule::{End, Rule, host_and_port};
+use crate::cli::Common;
 
 const RULES: &str = "\
 Forwards:
@@ -93,16 +91,6 @@ struct Server {
     config: Option<String>,
 }
 
-#[derive(Clone, Debug, Args)]
-struct Common {
-    #[command(flatten)]
-    life: LifeArgs,
-
-    /// Run this with the addresses in its environment once all tunnels are up, and end with it
-    #[arg(value_name = "COMMAND", last = true)]
-    command: Vec<OsString>,
-}
-
 impl Server {
     /// The options as ssh(1) takes them; a flag wins over `-o`, which comes after it.
     fn args(&self) -> Vec<String> {
@@ -151,12 +139,8 @@ fn written(end: &End, host: &str) -> String {
 }
 
 impl SshArgs {
-    pub(crate) fn life(&self) -> &LifeArgs {
-        &self.common.life
-    }
-
-    pub(crate) fn command(&self) -> &[OsString] {
-        &self.common.command
+    pub(crate) fn common(&self) -> &Common {
+        &self.common
     }
 
     pub(crate) fn forwards(&self) -> Vec<ForwardSpec> {
@@ -178,12 +162,8 @@ impl SshArgs {
 }
 
 impl SshRemoteArgs {
-    pub(crate) fn life(&self) -> &LifeArgs {
-        &self.common.life
-    }
-
-    pub(crate) fn command(&self) -> &[OsString] {
-        &self.common.command
+    pub(crate) fn common(&self) -> &Common {
+        &self.common
     }
 
     pub(crate) fn forwards(&self) -> Vec<ForwardSpec> {

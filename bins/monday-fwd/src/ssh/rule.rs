@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use monday_shared::address::split_name;
+
 /// One end of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum End {
@@ -28,11 +30,7 @@ impl FromStr for Rule {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (name, rule) = match text.split_once('@') {
-            Some(("", _)) => return Err("the name before @ is empty".to_owned()),
-            Some((name, rule)) => (Some(name.to_owned()), rule),
-            None => (None, text),
-        };
+        let (name, rule) = split_name(text)?;
         let pieces = pieces(rule)?;
         let (bind, listen, host, target) = match pieces.as_slice() {
             [both] => (None, both, None, both),
@@ -44,7 +42,7 @@ impl FromStr for Rule {
             _ => return Err(FORM.to_owned()),
         };
         let rule = Self {
-            name,
+            name: name.map(str::to_owned),
             bind: bind.cloned(),
             listen: end(listen)?,
             host: host.cloned(),
