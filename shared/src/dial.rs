@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use nix::errno::Errno;
 use tokio::net::{TcpSocket, TcpStream, UnixStream, lookup_host};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -85,12 +86,24 @@ fn tried(addresses: &[SocketAddr]) -> String {
     }
 }
 
-/// Connects to a target.
+impl DialError {
+    /// Whether it says nothing of the target: we have no file descriptor left (`EMFILE`, `ENFILE`).
+    fn is_for_want_of_descriptors(&self) -> bool {
+        let (Self::Resolve { source, .. } | Self::Connect { source, .. }) = self else {
+            return false;
+        };
+        let code = source.raw_os_error().map(Errno::from_raw);
+        matches!(code, Some(Errno::EMFILE | Errno::ENFILE))
+    }
+}
+
+/// Connects to a target. For want of file descriptors it is tried again for as long as one try may take: whoever waits
+/// has been accepted already, and others' connections end at any moment.
 ///
 /// # Errors
 /// [`DialError`] of the last try.
 pub async fn dial(target: &Target, patience: Patience) -> Result<Stream, DialError> {
-    let deadline = Instant::now() + patience.connect_wait;
+    let began = Instant::now();
     loop {
         let tried = timeout(patience.connect_timeout, try_once(target)).await;
         let error = match tried {
@@ -101,7 +114,12 @@ pub async fn dial(target: &Target, patience: Patience) -> Result<Stream, DialErr
                 within: patience.connect_timeout,
             },
         };
-        if Instant::now() + RETRY_AFTER > deadline {
+        let give_up_after = if error.is_for_want_of_descriptors() {
+            patience.connect_wait.max(patience.connect_timeout)
+        } else {
+            patience.connect_wait
+        };
+        if began.elapsed() + RETRY_AFTER > give_up_after {
             return Err(error);
         }
         sleep(RETRY_AFTER).await;

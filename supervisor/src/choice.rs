@@ -189,8 +189,11 @@ pub fn of_parts(ticked: &[Part]) -> Choice {
     }
 }
 
-/// Whether the two are sides of one thing.
+/// Whether the two are sides of one thing. A forward that leads here from elsewhere is none: it is how others reach the app.
 fn is_pair(app: &App, forward: &Forward) -> bool {
+    if !forward.kind.listens_here() {
+        return false;
+    }
     let same_host = app.hostname.is_some() && app.hostname == forward.hostname;
     app.name == forward.name || same_host
 }
@@ -382,6 +385,24 @@ projects:
             let parts = chosen(&choice).unwrap();
             assert_eq!(parts, ["db", "web", "->api-remote", "->mail"]);
         }
+    }
+
+    #[test]
+    fn a_forward_that_leads_here_is_no_other_side_of_the_app_that_it_leads_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("monday.yaml");
+        let yaml = "\
+projects:
+  - name: shop
+    local: [{name: api, run: {command: a}}]
+    forward: [{name: api, type: ssh-remote, values: {remote: h, ports: ['80:80']}}]
+";
+        std::fs::write(&file, yaml).unwrap();
+        let loaded = config::load(&Search::only([file])).unwrap();
+        let project = loaded.project("shop").unwrap();
+        let chosen = choose(project, &Choice::default()).unwrap();
+        assert_eq!(&chosen.project, project);
+        assert_eq!(chosen.notes, []);
     }
 
     #[test]

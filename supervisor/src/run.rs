@@ -88,7 +88,7 @@ pub async fn run(args: RunArgs) -> Result<u8, Error> {
     tokio::spawn(still::tell(state.clone()));
     let current = Current {
         project,
-        plan,
+        plan: Arc::new(plan),
         choice: source.choice.clone(),
     };
     if let Some(warning) = naming.warning() {

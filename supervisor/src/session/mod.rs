@@ -8,7 +8,7 @@ mod switch;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use monday_shared::address_env::Variable;
@@ -17,8 +17,9 @@ use monday_shared::protocol::common::Bulk;
 use monday_shared::protocol::error::{ErrorKind, RpcError};
 use monday_shared::protocol::run::Phase;
 use monday_shared::protocol::supervisor::Level;
-use monday_shared::protocol::{fwd, ipalias, tcpproxy, watch};
+use monday_shared::protocol::{fwd, ipalias, tcpproxy, watch as watching};
 use monday_shared::rpc::client::ClientError;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::choice::Choice;
@@ -53,7 +54,7 @@ const NAMES_VARIABLE: &str = "MONDAY_HOSTS";
 #[derive(Debug)]
 pub struct Session {
     /// What runs, and where it comes from.
-    current: RwLock<Arc<Current>>,
+    current: watch::Sender<Arc<Current>>,
     source: Source,
     /// Held while another project becomes the one that runs.
     applying: tokio::sync::Mutex<()>,
@@ -85,7 +86,7 @@ pub struct Current {
     /// What the files say.
     pub project: Project,
     /// What has to be true.
-    pub plan: Plan,
+    pub plan: Arc<Plan>,
     /// What of the project was chosen.
     pub choice: Choice,
 }
@@ -123,7 +124,7 @@ impl Session {
             apps: Arc::default(),
             board: Arc::new(Board::new(&current.plan)),
             addresses: Mutex::default(),
-            current: RwLock::new(Arc::new(current)),
+            current: watch::Sender::new(Arc::new(current)),
             state,
             nursery,
         };
@@ -158,7 +159,9 @@ impl Session {
             let launch = self.starter.launch(fwd::NAME, None)?;
             let (sidecar, news) = self.starter.keep(launch, Bulk::Skip);
             let (state, board) = (self.state.clone(), Arc::clone(&self.board));
-            tokio::spawn(tunnels::watch(news, plan.clone(), state, board));
+            let current = self.current.subscribe();
+            let plan = move || Arc::clone(&current.borrow().plan);
+            tokio::spawn(tunnels::watch(news, plan, state, board));
             let _ = self.fwd.set(sidecar);
         }
         if !plan.routes.is_empty() && self.tcpproxy.get().is_none() {
@@ -168,7 +171,7 @@ impl Session {
             let _ = self.tcpproxy.set(sidecar);
         }
         if changes::wanted(plan).is_some() && self.watcher.get().is_none() {
-            let launch = self.starter.launch(watch::NAME, None)?;
+            let launch = self.starter.launch(watching::NAME, None)?;
             let (sidecar, news) = self.starter.keep(launch, Bulk::Skip);
             let apps = Arc::clone(&self.apps);
             tokio::spawn(changes::pass_on(news, apps, self.state.clone()));
@@ -208,14 +211,11 @@ impl Session {
     /// What runs.
     #[must_use]
     pub fn current(&self) -> Arc<Current> {
-        let current = self.current.read();
-        // A panic elsewhere cannot leave a pointer half changed.
-        Arc::clone(&current.unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.current.borrow())
     }
 
     fn replace(&self, current: Current) {
-        let mut place = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        *place = Arc::new(current);
+        self.current.send_replace(Arc::new(current));
     }
 
     fn addresses(&self) -> Addresses {

@@ -61,7 +61,7 @@ impl Session {
         );
         let current = Current {
             project: chosen.project,
-            plan,
+            plan: Arc::new(plan),
             choice,
         };
         self.replace(current);

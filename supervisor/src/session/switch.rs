@@ -140,7 +140,7 @@ impl Session {
         );
         self.replace(Current {
             project: chosen.project,
-            plan,
+            plan: Arc::new(plan),
             choice,
         });
         let current = self.current();
@@ -282,7 +282,7 @@ impl Session {
         self.state.adopt(old.status.clone(), HashSet::new(), back);
         self.replace(Current {
             project: before.project.clone(),
-            plan: before.plan.clone(),
+            plan: Arc::clone(&before.plan),
             choice: before.choice.clone(),
         });
         // It is what it was, and nobody has to be told.

@@ -135,6 +135,14 @@ impl Board {
         }
     }
 
+    /// A forward of the plan came further. Where an app has the same name (a forward that leads here from elsewhere is
+    /// usually called as the app that it leads to), the name means the app to whoever depends on it.
+    pub fn set_forward(&self, plan: &Plan, name: &str, progress: Progress) {
+        if !plan.apps.iter().any(|app| app.name == name) {
+            self.set(name, progress);
+        }
+    }
+
     /// Whether it is so at this moment.
     #[must_use]
     pub fn is(&self, name: &str, condition: Condition) -> bool {

@@ -39,18 +39,16 @@ pub async fn open(
         match open_forward(tcpproxy, forward, &routes, addresses).await {
             Ok((specs, listening)) => {
                 state.forward_open(&forward.name, listening);
-                // One with tunnels is ready when they are up.
+                // One with tunnels is ready when they are up, which is told by them, and may have been told already.
                 if plan.tunnels_of(&forward.name).next().is_none() {
-                    board.set(&forward.name, Progress::listening());
-                } else {
-                    board.set(&forward.name, Progress::started());
+                    board.set_forward(plan, &forward.name, Progress::listening());
                 }
                 opened.extend(specs);
                 // From the first one on, so that a death in between loses nothing.
                 tcpproxy.wish(Some(Open::new(opened.clone())));
             }
             Err(why) => {
-                board.set(&forward.name, Progress::failed(&why));
+                board.set_forward(plan, &forward.name, Progress::failed(&why));
                 state.forward_failed(&forward.name, why);
             }
         }
@@ -125,12 +123,12 @@ pub async fn reopen(
                     .filter_map(|route| Some((route.listen.ip()?, route.target)))
                     .collect(),
             );
-            board.set(forward, Progress::listening());
+            board.set_forward(plan, forward, Progress::listening());
             Ok(())
         }
         Err(error) => {
             let error = refused(error);
-            board.set(forward, Progress::failed(&error.message));
+            board.set_forward(plan, forward, Progress::failed(&error.message));
             state.forward_failed(forward, error.message.clone());
             Err(error)
         }

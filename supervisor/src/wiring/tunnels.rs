@@ -38,6 +38,8 @@ pub async fn open(
         let call = Open {
             forwards: tunnels.iter().map(|tunnel| tunnel.spec.clone()).collect(),
         };
+        // Before it is asked for: it may be up before the reply is here.
+        board.set_forward(plan, &forward.name, Progress::started());
         match fwd.call(&call).await {
             Ok(open) => {
                 for status in &open.forwards {
@@ -54,11 +56,10 @@ pub async fn open(
                 fwd.wish(Some(Open {
                     forwards: opened.clone(),
                 }));
-                board.set(&forward.name, Progress::started());
             }
             Err(error) => {
                 let why = error.to_string();
-                board.set(&forward.name, Progress::failed(&why));
+                board.set_forward(plan, &forward.name, Progress::failed(&why));
                 state.forward_failed(&forward.name, why);
             }
         }
@@ -117,24 +118,16 @@ fn pinned(mut spec: ForwardSpec, addresses: &Addresses) -> ForwardSpec {
     spec
 }
 
-/// Shows what monday-fwd tells, as long as it is kept.
+/// Shows what monday-fwd tells, as long as it is kept. `plan` is the one of the moment.
 pub async fn watch(
     mut news: mpsc::Receiver<News<Event>>,
-    plan: Plan,
+    plan: impl Fn() -> Arc<Plan>,
     state: State,
     board: Arc<Board>,
 ) {
-    let forwards = plan.tunnels.into_iter().map(|tunnel| {
-        let status = TunnelStatus {
-            id: tunnel.id().to_owned(),
-            phase: Phase::Connecting,
-            via: None,
-            why: None,
-        };
-        (status.id.clone(), (tunnel.forward, status))
-    });
     let mut watcher = Watcher {
-        tunnels: forwards.collect(),
+        plan,
+        known: HashMap::new(),
         state,
         board,
     };
@@ -147,14 +140,15 @@ pub async fn watch(
     }
 }
 
-struct Watcher {
-    /// By their ids: the forward that each belongs to, and how it is.
-    tunnels: HashMap<String, (String, TunnelStatus)>,
+struct Watcher<P> {
+    plan: P,
+    /// How those are that were told of, by their ids.
+    known: HashMap<String, TunnelStatus>,
     state: State,
     board: Arc<Board>,
 }
 
-impl Watcher {
+impl<P: Fn() -> Arc<Plan>> Watcher<P> {
     fn event(&mut self, event: Event) {
         match event {
             Event::Up(ForwardStatus { id, via, .. }) => self.set(&id, Phase::Up, via, None),
@@ -179,56 +173,54 @@ impl Watcher {
                     format!("cannot accept connections, trying on: {error}"),
                 );
             }
-            Event::Ready { .. }
-            | Event::Opened(_)
-            | Event::Closed { .. }
-            | Event::Connection { error: None, .. } => {}
+            // What was known of one of that id is of another one.
+            Event::Opened(ForwardStatus { id, .. }) | Event::Closed { id } => {
+                self.known.remove(&id);
+            }
+            Event::Ready { .. } | Event::Connection { error: None, .. } => {}
         }
     }
 
     /// All tunnels are gone until the next monday-fwd has made them again.
     fn died(&mut self) {
-        let up = self
-            .tunnels
-            .values()
-            .filter(|(_, tunnel)| tunnel.phase == Phase::Up);
-        let ids: Vec<String> = up.map(|(_, tunnel)| tunnel.id.clone()).collect();
+        let up = self.known.values().filter(|it| it.phase == Phase::Up);
+        let ids: Vec<String> = up.map(|tunnel| tunnel.id.clone()).collect();
         for id in ids {
             self.set(&id, Phase::Lost, None, Some("monday-fwd died".to_owned()));
         }
     }
 
     fn set(&mut self, id: &str, phase: Phase, via: Option<String>, why: Option<String>) {
-        // One that came with a changed configuration: its id is `forward:L`.
-        let (forward, tunnel) = self.tunnels.entry(id.to_owned()).or_insert_with(|| {
-            let forward = id.rsplit_once(':').map_or(id, |(forward, _)| forward);
-            let status = TunnelStatus {
-                id: id.to_owned(),
-                phase: Phase::Connecting,
-                via: None,
-                why: None,
-            };
-            (forward.to_owned(), status)
-        });
-        tunnel.phase = phase;
-        tunnel.via = via.or_else(|| tunnel.via.take());
-        tunnel.why = why;
-        let (forward, tunnel) = (forward.clone(), tunnel.clone());
-        self.state.tunnel(&forward, tunnel);
-        self.board.set(&forward, self.progress(&forward));
+        let plan = (self.plan)();
+        let Some(forward) = forward_of(&plan, id) else {
+            // It is being closed.
+            return;
+        };
+        let before = self.known.remove(id).and_then(|known| known.via);
+        let status = TunnelStatus {
+            id: id.to_owned(),
+            phase,
+            via: via.or(before),
+            why,
+        };
+        self.known.insert(id.to_owned(), status.clone());
+        self.state.tunnel(forward, status);
+        let progress = self.progress(plan.tunnels_of(forward).map(Tunnel::id));
+        self.board.set_forward(&plan, forward, progress);
     }
 
-    /// How far a forward is: as far as the one of its tunnels that is the least far.
-    fn progress(&self, forward: &str) -> Progress {
-        let mut own = self
-            .tunnels
-            .values()
-            .filter(|(of, _)| of == forward)
-            .map(|(_, tunnel)| tunnel);
-        if let Some(failed) = own.clone().find(|tunnel| tunnel.phase == Phase::Failed) {
-            return Progress::failed(failed.why.clone().unwrap_or_default());
+    /// How far a forward of these tunnels is: as far as the one of them that is the least far.
+    fn progress<'a>(&self, own: impl Iterator<Item = &'a str>) -> Progress {
+        let mut all_up = true;
+        for id in own {
+            match self.known.get(id) {
+                Some(known) if known.phase == Phase::Failed => {
+                    return Progress::failed(known.why.clone().unwrap_or_default());
+                }
+                known => all_up &= known.is_some_and(|known| known.phase == Phase::Up),
+            }
         }
-        if own.all(|tunnel| tunnel.phase == Phase::Up) {
+        if all_up {
             Progress::listening()
         } else {
             Progress::started()
@@ -236,7 +228,73 @@ impl Watcher {
     }
 
     fn warn(&self, id: &str, message: String) {
-        let forward = self.tunnels.get(id).map(|(forward, _)| forward.clone());
+        let plan = (self.plan)();
+        let forward = forward_of(&plan, id).map(str::to_owned);
         self.state.notice(Level::Warning, forward, message);
+    }
+}
+
+/// The forward that a tunnel belongs to.
+fn forward_of<'a>(plan: &'a Plan, id: &str) -> Option<&'a str> {
+    let mut tunnels = plan.tunnels.iter();
+    let tunnel = tunnels.find(|tunnel| tunnel.id() == id)?;
+    Some(&tunnel.forward)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::project::Condition;
+    use crate::config::{self, Search};
+    use crate::plan;
+
+    fn plan_of(values: &str, app: &str) -> Arc<Plan> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("monday.yaml");
+        let yaml = format!(
+            "projects:\n- name: p\n  local: [{app}]\n  forward:\n  - {{name: db, type: ssh, values: {{remote: h, {values}}}}}\n"
+        );
+        std::fs::write(&file, yaml).unwrap();
+        let loaded = config::load(&Search::only([file])).unwrap();
+        Arc::new(plan::plan(loaded.project("p").unwrap()))
+    }
+
+    fn watcher(plan: &Arc<Plan>) -> Watcher<impl Fn() -> Arc<Plan>> {
+        let (board, shown) = (Arc::new(Board::new(plan)), Arc::clone(plan));
+        Watcher {
+            plan: move || Arc::clone(&shown),
+            known: HashMap::new(),
+            state: State::start(plan.initial_status(1)),
+            board,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_forward_is_ready_when_all_of_its_tunnels_are_up() {
+        let plan = plan_of("ports: ['1:1', '2:2']", "");
+        let mut watcher = watcher(&plan);
+        watcher.set("db:1", Phase::Up, None, None);
+        assert!(!watcher.board.is("db", Condition::Ready));
+        watcher.set("db:2", Phase::Up, None, None);
+        assert!(watcher.board.is("db", Condition::Ready));
+        watcher.died();
+        assert!(!watcher.board.is("db", Condition::Ready));
+    }
+
+    #[tokio::test]
+    async fn a_tunnel_that_is_planned_no_more_counts_no_more() {
+        let plan = plan_of("ports: ['1:1']", "");
+        let mut watcher = watcher(&plan);
+        watcher.set("db:7", Phase::Lost, None, Some("of before".to_owned()));
+        watcher.set("db:1", Phase::Up, None, None);
+        assert!(watcher.board.is("db", Condition::Ready));
+    }
+
+    #[tokio::test]
+    async fn a_forward_called_as_an_app_does_not_speak_for_it() {
+        let plan = plan_of("ports: ['1:1']", "{name: db, run: 'true'}");
+        let mut watcher = watcher(&plan);
+        watcher.set("db:1", Phase::Up, None, None);
+        assert!(!watcher.board.is("db", Condition::Ready));
     }
 }
