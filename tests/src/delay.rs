@@ -10,8 +10,8 @@ use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-/// What may be under way in one direction: 64 pieces.
-const PIECES: usize = 64;
+/// So many pieces are under way in one direction at most; with all that one read brings in each, more than any window.
+const PIECES: usize = 4096;
 const PIECE: usize = 64 * 1024;
 
 /// A relay to one address. What goes through it arrives half a round trip later, however much is under way.

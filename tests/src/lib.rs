@@ -30,6 +30,7 @@ pub mod pattern;
 pub mod port;
 pub mod process;
 pub mod skip;
+pub mod sshd;
 pub mod survivors;
 pub mod user;
 pub mod wait;

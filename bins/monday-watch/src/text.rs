@@ -64,9 +64,8 @@ impl Text {
         let shown = Changed {
             paths: changed
                 .paths
-                .first()
+                .iter()
                 .map(|path| self.short(path).to_owned())
-                .into_iter()
                 .collect(),
             ..changed.clone()
         };
@@ -180,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_is_one_line_with_its_first_path_as_seen_from_here() {
+    fn a_batch_is_one_line_with_its_paths_as_seen_from_here() {
         let mut text = Text {
             prefix: "> ",
             seen_from: Some("/p".into()),

@@ -174,6 +174,9 @@ methods! {
     }
 }
 
+/// How many paths of a batch a line for people names.
+const PATHS_SHOWN: usize = 3;
+
 /// What changed, after it had been quiet for a moment. The content of the event `changed`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Changed {
@@ -247,13 +250,13 @@ impl HubEvent for Event {
 
 impl fmt::Display for Changed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.paths.first() {
-            Some(first) => write!(f, "{first}")?,
-            None => f.write_str("more than the system could tell")?,
-        }
-        match self.count {
-            0 | 1 => Ok(()),
-            count => write!(f, " and {} more", count - 1),
+        let named = &self.paths[..self.paths.len().min(PATHS_SHOWN)];
+        let more = self.count.saturating_sub(named.len() as u64);
+        match (named, more) {
+            ([], _) => f.write_str("more than the system could tell"),
+            ([one], 0) => f.write_str(one),
+            ([first @ .., last], 0) => write!(f, "{} and {last}", first.join(", ")),
+            (named, more) => write!(f, "{} and {more} more", named.join(", ")),
         }
     }
 }
@@ -311,14 +314,18 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_is_shown_by_its_first_path_and_the_number_of_the_others() {
-        let mut changed = Changed {
-            paths: vec!["a".to_owned(), "b".to_owned()],
-            count: 500,
-            ..Changed::default()
+    fn a_batch_is_shown_by_its_first_paths_and_the_number_of_the_others() {
+        let shown = |paths: &[&str], count| {
+            Changed {
+                paths: paths.iter().map(|&path| path.to_owned()).collect(),
+                count,
+                ..Changed::default()
+            }
+            .to_string()
         };
-        assert_eq!(changed.to_string(), "a and 499 more");
-        changed.count = 1;
-        assert_eq!(changed.to_string(), "a");
+        assert_eq!(shown(&[], 0), "more than the system could tell");
+        assert_eq!(shown(&["a"], 1), "a");
+        assert_eq!(shown(&["a", "b", "c"], 3), "a, b and c");
+        assert_eq!(shown(&["a", "b", "c", "d"], 500), "a, b, c and 497 more");
     }
 }

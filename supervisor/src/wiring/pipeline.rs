@@ -309,8 +309,10 @@ impl Pipeline {
         {
             Verdict::Now => {
                 self.cancel().await;
-                self.parts
-                    .tell(Level::Info, format!("{changed} changed"));
+                let mut told = changed.clone();
+                // The cause comes first, and then what the build itself left behind.
+                told.paths.sort_by_key(|path| !by_somebody(path));
+                self.parts.tell(Level::Info, format!("{told} changed"));
                 self.begin(Kind::Build);
             }
             Verdict::AfterThisBuild => self.again = true,

@@ -42,6 +42,7 @@ mod rootless;
 mod second_terminal;
 mod side_by_side;
 mod slow_readers;
+mod ssh_forward;
 mod stopping;
 mod switch;
 mod terminal_ui;

@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use crate::harness::{Run, World, until};
 
 #[test]
-fn people_get_one_line_for_each_batch_with_the_first_path_and_the_number_of_the_others() {
+fn people_get_one_line_for_each_batch_with_the_first_paths_and_the_number_of_the_others() {
     let world = World::new();
     world.write("tree/a", "1");
     let mut run = Run::start_anyhow(world.command(&["tree", "--debounce", "500ms"]));
@@ -18,7 +18,11 @@ fn people_get_one_line_for_each_batch_with_the_first_path_and_the_number_of_the_
     world.write("tree/a", "3");
     world.write("tree/b", "1");
     world.write("tree/c", "1");
-    assert_eq!(run.line().unwrap(), "changed tree/a and 2 more");
+    world.write("tree/d", "1");
+    assert_eq!(
+        run.line().unwrap(),
+        "changed tree/a, tree/b, tree/c and 1 more"
+    );
     run.signal(Signal::SIGTERM);
     assert_eq!(run.end().0, 143);
 }

@@ -6,9 +6,9 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::sshd::Sshd;
 use crate::cpu::seconds_of_tree;
 use crate::error::{Doing as _, Error};
+use monday_tests::sshd::Sshd;
 
 /// How long a forward may take to listen.
 const STARTS_WITHIN: Duration = Duration::from_secs(10);

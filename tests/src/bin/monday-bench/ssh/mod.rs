@@ -1,10 +1,8 @@
 //! `monday-fwd ssh` beside `ssh -L`, with the same cipher, to the same sshd.
 
 mod contender;
-mod delay;
 mod measure;
 mod servers;
-mod sshd;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -14,12 +12,12 @@ use crate::error::{Doing as _, Error};
 use crate::median::median;
 use crate::table::Table;
 use contender::Contender;
-use delay::Delay;
+use monday_tests::delay::Delay;
+use monday_tests::sshd::Sshd;
 use servers::{Echo, Flood, Sink};
-use sshd::Sshd;
 
 /// The time that is added to each direction where there is added delay: 20 ms for there and back.
-const ADDED_EACH_WAY: Duration = Duration::from_millis(10);
+const ADDED: Duration = Duration::from_millis(20);
 
 /// What to measure and for how long.
 #[derive(Debug, clap::Args)]
@@ -59,8 +57,8 @@ const STALLED: &str = "ping-pong p50 beside a stalled one, us";
 /// # Errors
 /// There is no sshd or no ssh, or the executable under test does not work.
 pub(crate) fn run(args: &Args, out: &mut impl Write) -> Result<(), Error> {
-    let sshd = Sshd::start()?;
-    let delay = Delay::start(sshd.address(), ADDED_EACH_WAY).doing("start the delaying relay")?;
+    let sshd = Sshd::start().doing("start an sshd")?;
+    let delay = Delay::start(sshd.address(), ADDED);
     let (sink, flood, echo) = (
         Sink::start().doing("start a server")?,
         Flood::start().doing("start a server")?,
