@@ -6,6 +6,12 @@ DESTDIR ?=
 # How long `make demo` runs; empty: until Ctrl-C. Anything that sleep(1) takes, such as 20s.
 DEMO_FOR ?=
 
+# What `make peers` installs, and where.
+PEERS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/monday-bench
+TOXIPROXY := v2.12.0
+WATCHEXEC := 2.8.0
+HONCHO := 2.0.0
+
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 RELEASE := $(TARGET)/release
 EXECUTABLES := monday-supervisor monday-run monday-watch monday-fwd monday-ipalias monday-tcpproxy
@@ -17,7 +23,7 @@ ZSH_COMPLETIONS := $(SHARE)/zsh/site-functions
 FISH_COMPLETIONS := $(SHARE)/fish/vendor_completions.d
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test lint bench install uninstall clean
+.PHONY: help demo build test lint bench peers install uninstall clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,11 +48,16 @@ lint: ## Check formatting, lints and documentation, warnings denied
 
 bench: ## Measure the relay, processes, the configuration's reader, forwards over SSH and to pods, each beside what others use
 	$(CARGO) build --release --workspace --bins
-	$(RELEASE)/monday-bench relay
-	$(RELEASE)/monday-bench processes
-	$(RELEASE)/monday-bench ssh
-	$(RELEASE)/monday-bench config
-	$(RELEASE)/monday-bench kubernetes
+	for part in relay processes ssh config kubernetes; do \
+		PATH="$(PEERS)/bin:$$PATH" $(RELEASE)/monday-bench $$part || exit; \
+	done
+
+peers: ## Install what bench compares with and Debian does not have (Go, Rust and Python needed) into PEERS (default ~/.cache/monday-bench)
+	GOBIN="$(abspath $(PEERS))/go" go install github.com/Shopify/toxiproxy/v2/cmd/server@$(TOXIPROXY)
+	$(CARGO) install --locked --root "$(abspath $(PEERS))" watchexec-cli@$(WATCHEXEC)
+	python3 -m venv "$(PEERS)/honcho" && "$(PEERS)/honcho/bin/pip" install --quiet honcho==$(HONCHO)
+	ln -sf ../go/server "$(PEERS)/bin/toxiproxy-server"
+	ln -sf ../honcho/bin/honcho "$(PEERS)/bin/honcho"
 
 install: build ## Install executables, manual pages and completions into PREFIX (default /usr/local), below DESTDIR
 	install -d "$(DESTDIR)$(PREFIX)/bin"

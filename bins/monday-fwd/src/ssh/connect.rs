@@ -11,6 +11,7 @@ use russh::{ChannelStream, Limits, SshId};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use super::ahead::Ahead;
 use super::algorithms;
 use super::args::Args;
 use super::client::{Client, Heard, Incoming};
@@ -282,7 +283,7 @@ async fn shake_hands(
     };
     let heard = Heard::default();
     let client = Client::new(keys, heard.clone(), incoming);
-    let exchanging = connect_stream(Arc::new(config), stream, client);
+    let exchanging = connect_stream(Arc::new(config), Ahead::new(stream), client);
     let mut handle = match timeout(settings.connect_timeout, exchanging).await {
         Ok(Ok(handle)) => handle,
         Ok(Err(error)) => return Err(explain(&error, &heard, &server)),

@@ -12,6 +12,7 @@
 //!   connection ([`relay`]).
 //! - **What a person has to mend is said once; everything else is tried again** ([`error`], [`course`]).
 
+mod ahead;
 mod algorithms;
 mod args;
 mod cli;

@@ -29,7 +29,8 @@ pub(crate) struct Contender {
 enum Kind {
     /// No relay at all.
     Raw,
-    Tcpproxy(PathBuf),
+    Tcpproxy(PathBuf, &'static [&'static str]),
+    Toxiproxy,
     Haproxy,
     Socat,
 }
@@ -46,6 +47,8 @@ pub(crate) enum Start {
 #[derive(Debug)]
 pub(crate) struct Relay {
     address: SocketAddr,
+    /// Where its second route listens.
+    other: Option<SocketAddr>,
     child: Option<Child>,
     /// Its configuration, if it needs one.
     _folder: Option<TempDir>,
@@ -55,6 +58,11 @@ impl Relay {
     /// Where clients connect.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
     }
 
     /// The CPU seconds that it has used so far.
@@ -94,8 +102,26 @@ impl Contender {
         }
         Ok(Self {
             label: label.to_owned(),
-            kind: Kind::Tcpproxy(path),
+            kind: Kind::Tcpproxy(path, &[]),
         })
+    }
+
+    /// A build of monday-tcpproxy with a fault that does nothing, so that every byte takes the way of those with faults.
+    ///
+    /// # Errors
+    /// There is no such executable.
+    pub(crate) fn tcpproxy_with_fault(path: PathBuf) -> Result<Self, Error> {
+        let mut contender = Self::tcpproxy("with one fault", path.clone())?;
+        contender.kind = Kind::Tcpproxy(path, &["--fault", "ROUTE1:latency=0"]);
+        Ok(contender)
+    }
+
+    /// toxiproxy, as `make peers` installs it.
+    pub(crate) fn toxiproxy() -> Self {
+        Self {
+            label: "toxiproxy".to_owned(),
+            kind: Kind::Toxiproxy,
+        }
     }
 
     /// haproxy in TCP mode with splicing and two threads.
@@ -127,18 +153,26 @@ impl Contender {
         match &self.kind {
             Kind::Raw => Ok(Start::Running(Relay {
                 address: server,
+                other: None,
                 child: None,
                 _folder: None,
             })),
-            Kind::Tcpproxy(path) => self.start_tcpproxy(path, server),
+            Kind::Tcpproxy(path, more) => self.start_tcpproxy(path, more, server),
+            Kind::Toxiproxy => self.start_toxiproxy(server),
             Kind::Haproxy => self.start_haproxy(server),
             Kind::Socat => self.start_socat(server),
         }
     }
 
-    fn start_tcpproxy(&self, path: &Path, server: SocketAddr) -> Result<Start, Error> {
+    fn start_tcpproxy(
+        &self,
+        path: &Path,
+        more: &[&str],
+        server: SocketAddr,
+    ) -> Result<Start, Error> {
         let mut child = Command::new(path)
             .args(["--output", "json", &format!("127.0.0.1:0={server}")])
+            .args(more)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
@@ -151,12 +185,73 @@ impl Contender {
         }
         let mut relay = Relay {
             address: server,
+            other: None,
             child: Some(child),
             _folder: None,
         };
-        relay.address = listen_of_ready_line(&line)
+        relay.other = listen_of_ready_line(&line, 1);
+        relay.address = listen_of_ready_line(&line, 0)
             .ok_or_else(|| self.broken(format!("its first line is no ready line: {line:?}")))?;
         Ok(Start::Running(relay))
+    }
+
+    /// One process with two routes: the first as it is written, the second to that server.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub(crate) fn start_two(
+        &self,
+        first: &str,
+        second: SocketAddr,
+    ) -> Result<Option<(Relay, Relay)>, Error> {
+        let Kind::Tcpproxy(path, _) = &self.kind else {
+            return Ok(None);
+        };
+        let Start::Running(second) = self.start_tcpproxy(path, &[first], second)? else {
+            return Ok(None);
+        };
+        let Some(other) = second.other else {
+            return Ok(None);
+        };
+        let first = Relay {
+            address: other,
+            other: None,
+            child: None,
+            _folder: None,
+        };
+        Ok(Some((first, second)))
+    }
+
+    /// toxiproxy cannot say which port its interface got, nor take over a listener, so its ports are free ones a moment
+    /// before.
+    fn start_toxiproxy(&self, server: SocketAddr) -> Result<Start, Error> {
+        let free = || -> Result<u16, Error> { Ok(Inherited::bind()?.address()?.port()) };
+        let (port, api) = (free()?, free()?);
+        let folder = tempfile::tempdir().doing("make a folder for toxiproxy's configuration")?;
+        let config = folder.path().join("toxiproxy.json");
+        let listen = format!("127.0.0.1:{port}");
+        let proxies = serde_json::json!([{
+            "name": "bench", "listen": listen, "upstream": server.to_string(), "enabled": true,
+        }]);
+        fs::write(&config, proxies.to_string()).doing("write toxiproxy's configuration")?;
+        let mut command = Command::new("toxiproxy-server");
+        command
+            .args(["-host", "127.0.0.1", "-port", &api.to_string(), "-config"])
+            .arg(&config)
+            .env("LOG_LEVEL", "error")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let Some(child) = self.spawn(&mut command)? else {
+            return Ok(Start::Missing(
+                "not installed, try: make peers (needs Go)".to_owned(),
+            ));
+        };
+        self.wait_until_it_answers(Relay {
+            address: SocketAddr::from(([127, 0, 0, 1], port)),
+            other: None,
+            child: Some(child),
+            _folder: Some(folder),
+        })
     }
 
     /// haproxy takes over a listener of ours, for it cannot say which free port it got.
@@ -173,6 +268,7 @@ impl Contender {
         };
         let relay = Relay {
             address: listener.address()?,
+            other: None,
             child: Some(child),
             _folder: Some(folder),
         };
@@ -200,6 +296,7 @@ impl Contender {
         }
         let mut relay = Relay {
             address: server,
+            other: None,
             child: Some(child),
             _folder: None,
         };
@@ -306,10 +403,14 @@ backend out
     )
 }
 
-/// The address of the first route in a ready line.
-fn listen_of_ready_line(line: &str) -> Option<SocketAddr> {
+/// The address of the route at that place of a ready line.
+fn listen_of_ready_line(line: &str, place: usize) -> Option<SocketAddr> {
     let ready: serde_json::Value = serde_json::from_str(line).ok()?;
-    ready.pointer("/routes/0/listen")?.as_str()?.parse().ok()
+    ready
+        .pointer(&format!("/routes/{place}/listen"))?
+        .as_str()?
+        .parse()
+        .ok()
 }
 
 #[cfg(test)]
@@ -320,9 +421,9 @@ mod tests {
     fn the_address_is_read_from_the_ready_line() {
         let line = r#"{"event":"ready","routes":[{"id":"ROUTE1","listen":"127.0.0.1:4711"}]}"#;
         assert_eq!(
-            listen_of_ready_line(line),
+            listen_of_ready_line(line, 0),
             Some(SocketAddr::from(([127, 0, 0, 1], 4711)))
         );
-        assert_eq!(listen_of_ready_line("listening on 4711"), None);
+        assert_eq!(listen_of_ready_line("listening on 4711", 0), None);
     }
 }

@@ -1,6 +1,8 @@
 //! TCP relays: throughput, CPU time for it, and new connections.
 
 mod contender;
+mod idle;
+mod ping;
 mod rate;
 mod report;
 mod throughput;
@@ -52,6 +54,8 @@ pub(crate) fn run(args: &Args, out: &mut impl Write) -> Result<(), Error> {
     let sink = Sink::start().doing("start the server that the streams end in")?;
     let echo = EchoServer::start().doing("start the server that answers connections")?;
 
+    let patient = rate::start_patient_echo().doing("start the server of idle connections")?;
+
     let mut contenders: Vec<(Contender, Figures)> = contenders(args)?
         .into_iter()
         .map(|contender| (contender, Figures::default()))
@@ -60,10 +64,15 @@ pub(crate) fn run(args: &Args, out: &mut impl Write) -> Result<(), Error> {
         // Nobody is interested in progress who does not watch; on standard error it does not spoil the table.
         let _ = writeln!(std::io::stderr(), "round {round} of {rounds}");
         for (contender, figures) in &mut contenders {
-            measure(contender, figures, &sink, &echo, sample)?;
+            measure(contender, figures, &sink, &echo, patient, sample)?;
         }
     }
-    report::write(out, &contenders, rounds, sample).doing("print the result")
+    let crowded = if args.quick {
+        None
+    } else {
+        crowd(&contenders[1].0, &sink, patient, sample)?
+    };
+    report::write(out, &contenders, rounds, sample, crowded).doing("print the result")
 }
 
 fn contenders(args: &Args) -> Result<Vec<Contender>, Error> {
@@ -75,7 +84,7 @@ fn contenders(args: &Args) -> Result<Vec<Contender>, Error> {
     };
     let mut contenders = vec![
         Contender::raw(),
-        Contender::tcpproxy("monday-tcpproxy", tcpproxy)?,
+        Contender::tcpproxy("monday-tcpproxy", tcpproxy.clone())?,
     ];
     for also in &args.also {
         let (label, path) = also.split_once('=').ok_or_else(|| Error::Contender {
@@ -84,7 +93,9 @@ fn contenders(args: &Args) -> Result<Vec<Contender>, Error> {
         })?;
         contenders.push(Contender::tcpproxy(label, PathBuf::from(path))?);
     }
+    contenders.push(Contender::tcpproxy_with_fault(tcpproxy)?);
     contenders.push(Contender::haproxy());
+    contenders.push(Contender::toxiproxy());
     contenders.push(Contender::socat());
     Ok(contenders)
 }
@@ -95,6 +106,7 @@ fn measure(
     figures: &mut Figures,
     sink: &Sink,
     echo: &EchoServer,
+    patient: std::net::SocketAddr,
     sample: Duration,
 ) -> Result<(), Error> {
     for (place, streams) in STREAMS.into_iter().enumerate() {
@@ -114,5 +126,55 @@ fn measure(
         let measured = rate::sample(&relay, sample);
         figures.rate.push(measured);
     }
+    if let Start::Running(relay) = contender.start(patient)? {
+        let doing = || format!("ping through {}", contender.label());
+        figures
+            .ping
+            .push(ping::sample(&relay, sample / 2).doing(doing())?);
+        // Beside its own connections each of socat's is a process.
+        if contender.label() != "socat" {
+            figures.idle.extend(idle::sample(&relay).doing(doing())?);
+        }
+    }
     Ok(())
+}
+
+/// How many idle connections one stream shall not notice.
+const CROWD: usize = 9_000;
+
+/// One stream beside many idle connections, and alone right after: gigabits a second. `None`: this machine lets a process
+/// have too few descriptors.
+fn crowd(
+    contender: &Contender,
+    sink: &Sink,
+    patient: std::net::SocketAddr,
+    sample: Duration,
+) -> Result<Option<report::Crowded>, Error> {
+    // The clients' end and the server's end of each are in this process.
+    let wanted = 2 * CROWD as u64 + 200;
+    let (_, hard) = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE)
+        .map_err(std::io::Error::from)
+        .doing("ask how many files may be open")?;
+    if hard < wanted {
+        return Ok(None);
+    }
+    nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE, hard, hard)
+        .map_err(std::io::Error::from)
+        .doing("raise the limit of open files")?;
+    let both = format!("127.0.0.1:0={patient}");
+    let Some((idle_relay, stream_relay)) = contender.start_two(&both, sink.address())? else {
+        return Ok(None);
+    };
+    let stream =
+        || throughput::sample(&stream_relay, sink, 1, sample).doing("stream beside a crowd");
+    let connections = idle::open(&idle_relay, CROWD).doing("open idle connections")?;
+    let beside = stream()?;
+    let held = connections.len();
+    drop(connections);
+    let alone = stream()?;
+    Ok(Some(report::Crowded {
+        held,
+        beside: beside.gigabits_per_second,
+        alone: alone.gigabits_per_second,
+    }))
 }

@@ -59,8 +59,46 @@ impl EchoServer {
 
 /// Until the client closes or resets.
 fn echo(mut stream: TcpStream) {
-    let mut byte = [0];
-    while matches!(stream.read(&mut byte), Ok(1)) && stream.write_all(&byte).is_ok() {}
+    let mut buffer = [0; 64];
+    while let Ok(len @ 1..) = stream.read(&mut buffer)
+        && stream.write_all(&buffer[..len]).is_ok()
+    {}
+}
+
+/// A server that sends back what it gets, to any number of clients at the same time.
+///
+/// # Errors
+/// It cannot listen, or have a thread.
+pub(crate) fn start_patient_echo() -> io::Result<SocketAddr> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    listener.set_nonblocking(true)?;
+    thread::Builder::new().spawn(move || {
+        runtime.block_on(async {
+            let Ok(listener) = tokio::net::TcpListener::from_std(listener) else {
+                return;
+            };
+            loop {
+                if let Ok((stream, _)) = listener.accept().await {
+                    tokio::spawn(async move {
+                        let _ = stream.set_nodelay(true);
+                        let (mut from, mut to) = stream.into_split();
+                        let mut buffer = [0; 64];
+                        while let Ok(len @ 1..) =
+                            tokio::io::AsyncReadExt::read(&mut from, &mut buffer).await
+                            && tokio::io::AsyncWriteExt::write_all(&mut to, &buffer[..len])
+                                .await
+                                .is_ok()
+                        {}
+                    });
+                }
+            }
+        });
+    })?;
+    Ok(address)
 }
 
 /// Connects through the relay again and again for that long.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::STREAMS;
 use super::contender::Contender;
+use super::idle::Idle;
 use super::rate::Rate;
 use super::throughput::Throughput;
 use crate::machine;
@@ -19,6 +20,20 @@ pub(crate) struct Figures {
     /// By the place in [`STREAMS`].
     pub(crate) throughput: [Vec<Throughput>; STREAMS.len()],
     pub(crate) rate: Vec<Rate>,
+    /// The time that a small message takes there and back, in microseconds.
+    pub(crate) ping: Vec<f64>,
+    pub(crate) idle: Vec<Idle>,
+}
+
+/// One stream beside many idle connections.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Crowded {
+    /// How many.
+    pub(crate) held: usize,
+    /// Gigabits a second beside them.
+    pub(crate) beside: f64,
+    /// And alone, right after.
+    pub(crate) alone: f64,
 }
 
 impl Figures {
@@ -38,6 +53,10 @@ impl Figures {
         median_of(&self.rate, |r| r.cpu_micros_each)
     }
 
+    fn ping(&self) -> f64 {
+        median(&self.ping)
+    }
+
     fn failed(&self) -> u64 {
         self.rate.iter().map(|r| r.failed).sum()
     }
@@ -49,6 +68,7 @@ fn median_of<T>(samples: &[T], figure: impl Fn(&T) -> f64) -> f64 {
 
 /// Says how many times as fast as its peers the first relay is.
 fn ratios(out: &mut impl Write, contenders: &[(Contender, Figures)]) -> io::Result<()> {
+    let raw = contenders.first().map_or(0.0, |(_, raw)| raw.ping());
     let mut relays = contenders
         .iter()
         .skip(1)
@@ -59,12 +79,14 @@ fn ratios(out: &mut impl Write, contenders: &[(Contender, Figures)]) -> io::Resu
     for (theirs, their) in relays {
         writeln!(
             out,
-            "{} / {}: one stream {:.2}, four streams {:.2}, connections {:.2}",
+            "{} / {}: one stream {:.2}, four streams {:.2}, connections {:.2}, CPU a byte {:.2}, added ping {:.2}",
             ours.label(),
             theirs.label(),
             our.gigabits(0) / their.gigabits(0),
             our.gigabits(1) / their.gigabits(1),
-            our.connections() / their.connections()
+            our.connections() / their.connections(),
+            our.cpu_per_gigabyte(0) / their.cpu_per_gigabyte(0),
+            (our.ping() - raw) / (their.ping() - raw)
         )?;
     }
     Ok(())
@@ -76,6 +98,7 @@ pub(crate) fn write(
     contenders: &[(Contender, Figures)],
     rounds: usize,
     sample: Duration,
+    crowded: Option<Crowded>,
 ) -> io::Result<()> {
     let mut table = Table::new(&[
         "relay",
@@ -89,6 +112,9 @@ pub(crate) fn write(
         "of raw",
         "CPU us each",
         "failed",
+        "ping us",
+        "idle KiB each",
+        "fds each",
     ]);
     let raw = contenders.first().map(|(_, figures)| figures);
     let share = |figure: f64, raw: Option<f64>| match raw {
@@ -107,6 +133,17 @@ pub(crate) fn write(
         cells.push(share(figures.connections(), raw.map(Figures::connections)));
         cells.push(format!("{:.0}", figures.cpu_per_connection()));
         cells.push(figures.failed().to_string());
+        cells.push(format!("{:.0}", figures.ping()));
+        if figures.idle.is_empty() {
+            cells.extend(["-".to_owned(), "-".to_owned()]);
+        } else {
+            cells.push(format!(
+                "{:.1}",
+                median_of(&figures.idle, |idle| idle.kib_each)
+            ));
+            let descriptors = median_of(&figures.idle, |idle| idle.descriptors_each);
+            cells.push(format!("{descriptors:.1}"));
+        }
         table.row(cells);
     }
     writeln!(
@@ -117,6 +154,21 @@ pub(crate) fn write(
     )?;
     write!(out, "{table}")?;
     ratios(out, contenders)?;
+    match crowded {
+        Some(Crowded {
+            held,
+            beside,
+            alone,
+        }) => writeln!(
+            out,
+            "one stream beside {held} idle connections: {beside:.1} Gbit/s, alone {alone:.1}: {:.2}",
+            beside / alone
+        )?,
+        None => writeln!(
+            out,
+            "NOT MEASURED: one stream beside 9000 idle connections: only in a whole run, with 20,000 open files"
+        )?,
+    }
     for (contender, why) in contenders
         .iter()
         .filter_map(|(contender, figures)| Some((contender, figures.missing.as_ref()?)))
