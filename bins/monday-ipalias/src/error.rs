@@ -111,6 +111,16 @@ pub enum Error {
         /// The address.
         ip: IpAddr,
     },
+    /// An address got as far as being written or bound that must not.
+    #[error(
+        "{ip} is no address to give out: it is used by {why}; nothing was done with it, please report how it came about"
+    )]
+    NeverGiven {
+        /// The address.
+        ip: IpAddr,
+        /// Who uses it.
+        why: &'static str,
+    },
     /// A name is to be exchanged that has no address.
     #[error("`{name}` has no address to exchange; `assign` it first")]
     Unassigned {
@@ -156,7 +166,9 @@ impl Error {
             }
             Self::NotAssigned { .. } | Self::Unassigned { .. } => ErrorKind::NotFound,
             Self::Bind(error) => error.data.kind,
-            Self::Privilege(_) | Self::OwnName { .. } => ErrorKind::Denied,
+            Self::Privilege(_) | Self::OwnName { .. } | Self::NeverGiven { .. } => {
+                ErrorKind::Denied
+            }
             Self::Exhausted { .. } => ErrorKind::AddressUnavailable,
             Self::Taken { .. } => ErrorKind::Conflict,
             Self::TooMany { .. } => ErrorKind::TooLarge,

@@ -5,7 +5,7 @@
 //!
 //! Root that serves a user keeps its leases in that user's folder, beside those of the user's own processes, and does all
 //! of it as that user. What stands there may have been written by that user, so it is believed no further than what the
-//! user could ask for anyway.
+//! user could ask for anyway: a name with an address that is never given out is left out when a lease is read.
 
 use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Error;
 use crate::hosts::folder_lock::FolderLock;
 use crate::owner::{InstanceId, Owner};
+use crate::range::avoided;
 use monday_shared::hostname::Hostname;
 
 /// The folder's name within the runtime folder. No project's folder begins with a dot.
@@ -62,6 +63,13 @@ pub struct LeasedName {
 }
 
 impl Lease {
+    /// Without the addresses that none of us ever has: whoever wrote those wants to trick us.
+    fn of_ours_only(mut self) -> Self {
+        self.names.retain(|leased| avoided(leased.ip).is_none());
+        self.aliases.retain(|ip| avoided(*ip).is_none());
+        self
+    }
+
     /// Whose it is, for people.
     #[must_use]
     pub fn holder(&self) -> String {
@@ -222,7 +230,8 @@ fn read(file: &Path) -> Option<Lease> {
             .inspect_err(|error| {
                 tracing::warn!(file = %file.display(), %error, "a lease that cannot be read is left out");
             })
-            .ok(),
+            .ok()
+            .map(Lease::of_ours_only),
     }
 }
 
@@ -282,6 +291,26 @@ mod tests {
         leases.remove(&living.instance).unwrap();
         leases.remove(&living.instance).unwrap();
         assert_eq!(leases.living().unwrap(), []);
+    }
+
+    #[test]
+    fn a_forged_address_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let leases = LeaseFolder::at(folder.path().join("leases")).unwrap();
+        let mut forged = lease(Owner::this_process());
+        let honest = forged.names.clone();
+        for ip in [[203, 0, 113, 5], [0, 0, 0, 0], [127, 0, 0, 1]].map(Ipv4Addr::from) {
+            forged.names.push(LeasedName {
+                name: "github.com".parse().unwrap(),
+                ip,
+                ports: Vec::new(),
+            });
+            forged.aliases.insert(ip);
+        }
+        leases.write(&forged).unwrap();
+        let read = &leases.living().unwrap()[0];
+        assert_eq!(read.names, honest);
+        assert_eq!(read.aliases, BTreeSet::new());
     }
 
     #[test]

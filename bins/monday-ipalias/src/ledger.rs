@@ -114,7 +114,7 @@ impl Ledger {
     pub fn preview(&mut self, specs: &[NameSpec]) -> Result<(Names, Option<Vec<u8>>), Error> {
         self.table.extend(self.decide(specs)?);
         let now = self.hosts.read()?;
-        let new = self.lines().within(now.as_deref(), &is_dead);
+        let new = self.lines()?.within(now.as_deref(), &is_dead);
         let new = new.map_err(|source| Error::Malformed {
             file: self.hosts.path().to_owned(),
             source,
@@ -239,7 +239,7 @@ impl Ledger {
         ports::bind(SocketAddr::new(ip, port), self.user)
     }
 
-    fn lines(&self) -> Lines<'_> {
+    fn lines(&self) -> Result<Lines<'_>, Error> {
         Lines::of(&self.table, &self.instance, &self.owner, self.companion)
     }
 
@@ -341,7 +341,7 @@ impl Ledger {
             companion,
             ..
         } = self;
-        let lines = Lines::of(table, instance, owner, *companion);
+        let lines = Lines::of(table, instance, owner, *companion)?;
         self.hosts
             .update(&|content| lines.within(content, obsolete))
     }

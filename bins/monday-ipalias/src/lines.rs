@@ -3,11 +3,13 @@
 use std::net::IpAddr;
 
 use crate::companion::Companion;
+use crate::error::Error;
 use crate::hosts::block::{Entry, Malformed, Wanted, edited};
 use crate::hosts::marker::Begin;
 use crate::hosts::view::View;
 use crate::owner::{InstanceId, Owner};
 use crate::plan::Table;
+use crate::range::only_ours;
 
 /// The lines of one instance.
 #[derive(Clone, Copy, Debug)]
@@ -20,18 +22,24 @@ pub(crate) struct Lines<'a> {
 
 impl<'a> Lines<'a> {
     /// Those of that table.
+    ///
+    /// # Errors
+    /// [`Error::NeverGiven`]: whatever went wrong before, a line for such an address is not written.
     pub(crate) fn of(
         table: &'a Table,
         instance: &'a InstanceId,
         owner: &'a Owner,
         companion: Companion,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, Error> {
+        for has in table.values() {
+            only_ours(IpAddr::V4(has.ip))?;
+        }
+        Ok(Self {
             table,
             instance,
             owner,
             companion,
-        }
+        })
     }
 
     /// The content of the hosts file with these lines in it, and without obsolete blocks. A name for which somebody
@@ -87,7 +95,7 @@ mod tests {
         let table = Table::from([("api.local".parse().unwrap(), assigned)]);
         let owner = Owner::this_process();
         let instance = InstanceId::new(&owner);
-        let lines = Lines::of(&table, &instance, &owner, companion);
+        let lines = Lines::of(&table, &instance, &owner, companion).unwrap();
         let new = lines.within(Some(content), &|_| false).unwrap().unwrap();
         // Its own result is what it wants.
         assert_eq!(
@@ -107,6 +115,22 @@ mod tests {
             lines[1..3],
             ["127.77.0.1\tapi.local", "::ffff:127.77.0.1\tapi.local"]
         );
+    }
+
+    #[test]
+    fn an_address_that_is_never_given_out_is_not_written() {
+        let owner = Owner::this_process();
+        let instance = InstanceId::new(&owner);
+        for ip in [[203, 0, 113, 5], [0, 0, 0, 0], [127, 0, 0, 1]] {
+            let assigned = Assigned {
+                ip: ip.into(),
+                ports: BTreeSet::new(),
+                note: None,
+            };
+            let table = Table::from([("api.local".parse().unwrap(), assigned)]);
+            let refused = Lines::of(&table, &instance, &owner, companion::none);
+            assert!(matches!(refused, Err(Error::NeverGiven { .. })), "{ip:?}");
+        }
     }
 
     #[test]

@@ -203,15 +203,15 @@ fn decide_one(
     })
 }
 
-/// The address that another instance has for the same name.
+/// The address that another instance has for the same name. A lease and a block can be forged, so one that is never
+/// given out is not believed.
 fn shared_address(name: &Hostname, world: World<'_>) -> Option<Ipv4Addr> {
-    world
-        .leases
-        .iter()
-        .flat_map(|lease| &lease.names)
-        .find(|leased| leased.name == *name)
+    let leased = world.leases.iter().flat_map(|lease| &lease.names);
+    leased
+        .filter(|leased| leased.name == *name)
         .map(|leased| leased.ip)
-        .or_else(|| world.hosts.of_another_instance(name))
+        .chain(world.hosts.of_another_instance(name))
+        .find(|ip| avoided(*ip).is_none())
 }
 
 #[cfg(test)]

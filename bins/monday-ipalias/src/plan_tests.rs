@@ -165,6 +165,26 @@ fn the_block_of_another_instance_says_its_addresses_too() {
 }
 
 #[test]
+fn a_forged_lease_or_block_gives_no_address_that_is_never_given_out() {
+    let usual = Known::default().ip("github.com");
+    let owner = Owner::this_process();
+    let id = InstanceId::new(&owner);
+    for forged in ["203.0.113.5", "0.0.0.0", "127.0.0.1", "127.0.1.1"] {
+        let leased = Known {
+            leases: vec![lease("github.com", forged.parse().unwrap(), &[])],
+            ..Known::default()
+        };
+        let in_block = Known::with_hosts(&format!(
+            "# monday-ipalias begin {id} pid={} started={} boot={}\n{forged}\tgithub.com\n# monday-ipalias end {id}\n",
+            owner.pid, owner.started, owner.boot
+        ));
+        for known in [leased, in_block] {
+            assert_eq!(known.ip("github.com"), usual, "{forged}");
+        }
+    }
+}
+
+#[test]
 fn the_address_from_before_is_taken_without_probing_unless_another_name_has_it() {
     let before = Ipv4Addr::new(127, 77, 3, 4);
     let wish = NameSpec {

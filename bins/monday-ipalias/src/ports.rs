@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::Error;
 use crate::names::NamesHandle;
+use crate::range::only_ours;
 
 /// How many clients are served at once; more wait to be let in.
 const CLIENTS_AT_ONCE: usize = 16;
@@ -33,8 +34,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// whose a socket is; so does what can be seen of who is in the way.
 ///
 /// # Errors
-/// [`Error::Bind`] with the holder of the port.
+/// [`Error::Bind`] with the holder of the port; [`Error::NeverGiven`] for any other address than those we give out, the
+/// wildcard address above all, whoever asks.
 pub fn bind(address: SocketAddr, user: Option<Identity>) -> Result<OwnedFd, Error> {
+    only_ours(address.ip())?;
     let refused = |error: &io::Error| bind_error("monday-ipalias", address, error);
     let bound = Identity::act_for(user, || try_bind(address).map_err(|error| refused(&error)));
     bound
@@ -124,5 +127,28 @@ async fn serve(socket: &ControlSocket, names: NamesHandle) {
             }
             drop(place);
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_addresses_that_are_given_out_are_bound() {
+        for address in [
+            "0.0.0.0:0",
+            "127.0.0.1:0",
+            "[::]:0",
+            "[::1]:0",
+            "192.0.2.1:0",
+        ] {
+            let refused = bind(address.parse().unwrap(), None);
+            assert!(
+                matches!(refused, Err(Error::NeverGiven { .. })),
+                "{address}"
+            );
+        }
+        bind("127.77.0.1:0".parse().unwrap(), None).unwrap();
     }
 }

@@ -1,8 +1,10 @@
 //! The range that addresses are taken from: loopback only, less what others use.
 
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
+
+use crate::error::Error;
 
 /// A part of 127.0.0.0/8, as it is written in CIDR notation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +65,21 @@ pub fn avoided(ip: Ipv4Addr) -> Option<&'static str> {
         .iter()
         .find(|(from, to, _)| (*from..=*to).contains(&ip))
         .map(|(_, _, who)| *who)
+}
+
+/// The last line of defence before something is done with an address.
+///
+/// # Errors
+/// [`Error::NeverGiven`] if it is none that is given out.
+pub fn only_ours(ip: IpAddr) -> Result<(), Error> {
+    let why = match ip {
+        IpAddr::V4(ip) => avoided(ip),
+        IpAddr::V6(_) => Some("nobody here: only 127.0.0.0/8 is given out"),
+    };
+    match why {
+        None => Ok(()),
+        Some(why) => Err(Error::NeverGiven { ip, why }),
+    }
 }
 
 impl Range {

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use crate::control::Client;
 use crate::place::Running;
+use crate::ports::reply;
 use crate::realm::{CALLER, ORIGINAL, OTHER, Realm, own_folder, refused, says_hello, text};
 
 #[test]
@@ -112,6 +113,53 @@ fn traps_in_the_callers_own_folder_lead_nowhere() {
         made.map(|entry| entry.path())
             .all(|path| path.extension().is_none_or(|is| is != "json"))
     );
+    assert_eq!(realm.hosts(), ORIGINAL);
+}
+
+#[test]
+fn a_lease_that_the_caller_has_forged_gives_nothing_that_could_not_be_asked_for() {
+    let Some(realm) = Realm::enter(
+        "hostile::a_lease_that_the_caller_has_forged_gives_nothing_that_could_not_be_asked_for",
+    ) else {
+        return;
+    };
+    let leases = CALLER.folder().join("monday/.ipalias");
+    // Once, so that the folder is there.
+    Running::start(realm.served(CALLER, &["--output", "json", "api.local"])).end();
+    let forged = json!({
+        "instance": "0123456789abcdef",
+        "owner": {"pid": 1, "started": 0, "boot": "-"},
+        "hosts_file": "/etc/hosts",
+        "names": [
+            {"name": "github.com", "ip": "203.0.113.5"},
+            {"name": "wild.test", "ip": "0.0.0.0"},
+            {"name": "self.test", "ip": "127.0.0.1"},
+        ],
+    });
+    fs::write(leases.join("0123456789abcdef.json"), forged.to_string()).unwrap();
+    let socket = CALLER.folder().join("s");
+    let (running, mut client) = realm.serve(CALLER, &socket);
+    let names = ["github.com", "wild.test", "self.test"];
+    let assigned = client.result(
+        "assign",
+        &json!({"names": names.map(|name| json!({"name": name}))}),
+    );
+    for name in assigned["names"].as_array().unwrap() {
+        assert!(
+            name["ip"].as_str().unwrap().starts_with("127.77."),
+            "{name}"
+        );
+    }
+    let hosts = text(&realm.hosts());
+    for forged in ["203.0.113.5", "0.0.0.0", "127.0.0.1\tself"] {
+        assert!(!hosts.contains(forged), "{hosts}");
+    }
+    for ip in ["0.0.0.0", "127.0.0.1", "203.0.113.5"] {
+        let request = json!({"id": 1, "method": "bind", "params": {"ip": ip, "port": 22}});
+        let answer = reply(&socket_beside(&socket), &format!("{request}\n"));
+        assert_eq!(answer["error"]["data"]["kind"], "not_found", "{answer}");
+    }
+    running.end();
     assert_eq!(realm.hosts(), ORIGINAL);
 }
 

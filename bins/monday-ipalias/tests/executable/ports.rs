@@ -80,7 +80,7 @@ fn a_user_without_rights_serves_port_80_of_a_name() {
 }
 
 /// The reply to one raw line.
-fn reply(socket: &Path, line: &str) -> Value {
+pub(crate) fn reply(socket: &Path, line: &str) -> Value {
     let mut stream = UnixStream::connect(socket).unwrap();
     stream.write_all(line.as_bytes()).unwrap();
     stream.shutdown(Shutdown::Write).unwrap();
