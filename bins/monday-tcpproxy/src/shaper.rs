@@ -223,8 +223,14 @@ impl Shaper {
     }
 
     fn may_read(&self) -> bool {
+        // Only what is on its way for a while has to wait in here. What is slow for another reason is slow because of
+        // whoever takes it, and the source is to feel that as it does without faults.
+        let room = match &self.effects {
+            Some(effects) if effects.latency.is_zero() && effects.jitter.is_zero() => 1,
+            _ => MOST_WAITING_BYTES,
+        };
         self.end == SourceEnd::NotYet
-            && self.waiting_bytes < MOST_WAITING_BYTES
+            && self.waiting_bytes < room
             && !self.is_at_byte_limit()
             && self.effects.as_ref().is_some_and(|effects| !effects.stall)
     }
