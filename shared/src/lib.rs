@@ -28,6 +28,8 @@ pub mod handover;
 pub mod holder;
 pub mod hostname;
 pub mod identity;
+#[cfg(feature = "schema")]
+mod json_schema;
 pub mod lease;
 pub mod life;
 pub mod lines;

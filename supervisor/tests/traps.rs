@@ -135,6 +135,8 @@ traps! {
     globals_reach_every_project: "globals",
     every_key_of_an_app_is_read: "app-keys",
     every_key_of_a_forward_is_read: "forward-keys",
+    every_fault_is_read: "faults",
+    wrong_faults_are_errors_with_what_was_meant: "wrong-faults",
     the_remote_types_do_not_listen_here: "remote-types",
     a_project_may_have_only_forwards_and_two_of_them_one_hostname: "only-forwards",
     two_forwards_cannot_listen_on_the_same_port_of_one_name: "same-listener",

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::de::{Error as _, SeqAccess, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::amount::{Bytes, Ratio};
@@ -11,6 +12,7 @@ use crate::duration::Span;
 
 /// One fault. Several effects in one fault hold together.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct FaultSpec {
     /// What it is known by; another one of that name replaces it. Default: its effects, with `+` between.
@@ -81,6 +83,7 @@ pub struct FaultSpec {
 
 /// A direction, seen from the client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum FaultDirection {
     /// What the client sends.
@@ -94,6 +97,7 @@ pub enum FaultDirection {
 
 /// How a fault ends a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum FaultEnding {
     /// By a reset.
@@ -105,6 +109,7 @@ pub enum FaultEnding {
 
 /// Which connections a fault concerns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Concerned {
     /// Those that live, and those to come.
@@ -114,7 +119,8 @@ pub enum Concerned {
     New,
 }
 
-/// On or off; as a text as well, so that `stall` or `stall=true` will do where everything is text.
+/// On or off; as a text as well, so that `stall` or `stall=true` will do where everything is text. In YAML that is `yes` or
+/// `on` as well.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Switch(pub bool);
@@ -143,9 +149,11 @@ impl<'de> Deserialize<'de> for Switch {
 
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Switch, E> {
                 match text {
-                    "true" => Ok(Switch(true)),
-                    "false" => Ok(Switch(false)),
-                    other => Err(E::custom(format!("`{other}` is neither true nor false"))),
+                    "true" | "yes" | "on" => Ok(Switch(true)),
+                    "false" | "no" | "off" => Ok(Switch(false)),
+                    other => Err(E::custom(format!(
+                        "`{other}` is neither true nor false: write `true`, or leave it out"
+                    ))),
                 }
             }
         }
@@ -195,44 +203,73 @@ impl FaultSpec {
     ///
     /// # Errors
     /// What is wrong with it, and what to write instead.
-    pub fn checked(self) -> Result<Self, String> {
-        let needs = |member: &str, other: &str| Err(format!("`{member}` goes with `{other}`"));
+    pub fn checked(self) -> Result<Self, FaultError> {
+        let wrong = |member, what: &str, instead: &str| {
+            Err(FaultError {
+                member,
+                what: what.to_owned(),
+                instead: instead.to_owned(),
+            })
+        };
+        let alone = |member, other: &str| {
+            let what = format!("`{member}` goes with {other}");
+            let instead = format!("write that as well, or leave `{member}` out");
+            wrong(Some(member), &what, &instead)
+        };
         if self.effects().is_empty() {
-            return Err(
-                "a fault needs an effect, such as `latency`, `rate`, `stall` or `reset`".to_owned(),
+            return wrong(
+                None,
+                "a fault needs an effect",
+                "write one, such as `latency`, `rate`, `stall` or `reset`",
             );
         }
         if self.jitter.is_some() && self.latency.is_none() {
-            return needs("jitter", "latency");
+            return alone("jitter", "`latency`");
         }
         if self.slice_delay.is_some() && self.slice.is_none() {
-            return needs("slice_delay", "slice");
+            return alone("slice_delay", "`slice`");
         }
         if self.ending.is_some() && self.cut_bytes.is_none() && self.cut_after.is_none() {
-            return needs("ending", "cut_bytes` or `cut_after");
+            return alone("ending", "`cut_bytes` or `cut_after`");
         }
         if self.slice == Some(Bytes(0)) {
-            return Err("`slice` has to be at least one byte".to_owned());
+            let what = "`slice` has to be at least one byte";
+            return wrong(Some("slice"), what, "write 1 for the smallest pieces");
         }
         if self.rate == Some(Bytes(0)) {
-            return Err(
-                "`rate` has to be at least one byte a second; use `stall` for none".to_owned(),
-            );
+            let what = "`rate` has to be at least one byte a second";
+            return wrong(Some("rate"), what, "use `stall` for none");
+        }
+        if self.refuse.0 && self.unanswered.0 {
+            let what = "a client is either refused or not answered";
+            return wrong(Some("unanswered"), what, "leave one of the two out");
         }
         if self.is_at_the_door() {
-            if self.refuse.0 && self.unanswered.0 {
-                return Err("a client is either refused or not answered".to_owned());
-            }
-            if self.direction.is_some() || self.probability.is_some() || self.connections.is_some()
-            {
-                return Err(
-                    "`refuse` and `unanswered` concern every new client: `direction`, `probability` and `connections` do not go with them"
-                        .to_owned(),
-                );
+            let misplaced = [
+                ("direction", self.direction.is_some()),
+                ("probability", self.probability.is_some()),
+                ("connections", self.connections.is_some()),
+            ];
+            if let Some((member, _)) = misplaced.into_iter().find(|(_, is_there)| *is_there) {
+                let what = "`refuse` and `unanswered` concern every new client";
+                let instead = format!("leave `{member}` out, or make two faults of this one");
+                return wrong(Some(member), what, &instead);
             }
         }
         Ok(self)
     }
+}
+
+/// Why a fault makes no sense.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what}: {instead}")]
+pub struct FaultError {
+    /// The member that is wrong; nothing: the fault as a whole.
+    pub member: Option<&'static str>,
+    /// What is wrong.
+    pub what: String,
+    /// What to do.
+    pub instead: String,
 }
 
 impl FromStr for FaultSpec {
@@ -255,13 +292,41 @@ impl FromStr for FaultSpec {
         }
         let fault: Self =
             serde_json::from_value(members.into()).map_err(|error| error.to_string())?;
-        fault.checked()
+        fault.checked().map_err(|error| error.to_string())
     }
 }
 
 impl fmt::Display for FaultSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.known_as())
+    }
+}
+
+/// A fault as a file or a message has it: its members, which may not make sense together ([`FaultSpec::checked`]), or the
+/// text of a flag, which does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Written(pub FaultSpec);
+
+impl<'de> Deserialize<'de> for Written {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct FaultVisitor;
+        impl<'de> Visitor<'de> for FaultVisitor {
+            type Value = Written;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a fault such as `{latency: 100ms}`")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Written, A::Error> {
+                FaultSpec::deserialize(MapAccessDeserializer::new(map)).map(Written)
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Written, E> {
+                text.parse().map(Written).map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_any(FaultVisitor)
     }
 }
 
@@ -278,8 +343,8 @@ pub fn one_or_list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Fau
             f.write_str("a fault or a list of them")
         }
 
-        fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-            let one = FaultSpec::deserialize(serde::de::value::MapAccessDeserializer::new(map))?;
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+            let Written(one) = Written::deserialize(MapAccessDeserializer::new(map))?;
             Ok(vec![one.checked().map_err(A::Error::custom)?])
         }
 
@@ -289,7 +354,7 @@ pub fn one_or_list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Fau
 
         fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
             let mut faults = Vec::new();
-            while let Some(fault) = list.next_element::<FaultSpec>()? {
+            while let Some(Written(fault)) = list.next_element()? {
                 faults.push(fault.checked().map_err(A::Error::custom)?);
             }
             Ok(faults)

@@ -290,7 +290,8 @@ impl TryFrom<serde_json::Value> for Fault {
             (Some(_), Some(_)) => return Err("`id` does not belong beside `ids`".to_owned()),
         };
         let fault: FaultSpec = serde_json::from_value(value).map_err(|e| e.to_string())?;
-        fault.checked().map(|fault| Self { ids, fault })
+        let fault = fault.checked().map_err(|error| error.to_string())?;
+        Ok(Self { ids, fault })
     }
 }
 

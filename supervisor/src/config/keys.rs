@@ -76,14 +76,9 @@ pub(super) struct Advisor {
 impl Advisor {
     /// What to say of a key that is not known; nothing for those that are meant to be unknown.
     pub(super) fn unknown(&mut self, place: &Place, path: &Path) -> Option<Diagnostic> {
-        let (Segment::Key(key), parent) = path.split_last()? else {
-            return None;
-        };
-        if key.starts_with(PRIVATE_PREFIX) || key == SHARED_KEY {
-            return None;
-        }
+        let (key, parent) = known_to_nobody(path)?;
         let span = place.key_span.unwrap_or_else(|| place.span());
-        if let Some((_, now)) = OLD_KEYS.iter().find(|(old, _)| old == key)
+        if let Some((_, now)) = OLD_KEYS.iter().find(|(old, _)| *old == key)
             && (is_app(parent) || (parent.is_empty() && key == "watcher"))
         {
             let message = format!("`{key}` is a key of Monday's first version, and ignored");
@@ -93,13 +88,29 @@ impl Advisor {
                     .help(*now),
             );
         }
+        Some(self.describe(key, parent, place, (Diagnostic::warning, "ignored")))
+    }
+
+    /// What to say of a key that is not known where none may be ignored; nothing for those that are the user's own.
+    pub(super) fn wrong(&mut self, place: &Place, path: &Path) -> Option<Diagnostic> {
+        let (key, parent) = known_to_nobody(path)?;
+        Some(self.describe(key, parent, place, (Diagnostic::error, "not known")))
+    }
+
+    fn describe(
+        &mut self,
+        key: &str,
+        parent: &[Segment],
+        place: &Place,
+        (kind, label): (fn(&'static str, String) -> Diagnostic, &str),
+    ) -> Diagnostic {
+        let span = place.key_span.unwrap_or_else(|| place.span());
         let message = format!("unknown key `{key}`{}", within(parent));
-        let warning =
-            place.through(Diagnostic::warning("unknown-key", message).at(span, "ignored"));
-        Some(match self.advice(key, parent) {
-            Some(advice) => warning.help(advice),
-            None => warning,
-        })
+        let problem = place.through(kind("unknown-key", message).at(span, label));
+        match self.advice(key, parent) {
+            Some(advice) => problem.help(advice),
+            None => problem,
+        }
     }
 
     fn advice(&mut self, key: &str, parent: &[Segment]) -> Option<String> {
@@ -144,6 +155,15 @@ impl Advisor {
         }
         (!names.is_empty()).then(|| format!("the keys here are: {}", names.join(", ")))
     }
+}
+
+/// The key at the end of a path, and the path to its map; nothing for keys that are meant to be unknown.
+fn known_to_nobody(path: &Path) -> Option<(&str, &[Segment])> {
+    let (Segment::Key(key), parent) = path.split_last()? else {
+        return None;
+    };
+    let private = key.starts_with(PRIVATE_PREFIX) || key == SHARED_KEY;
+    (!private).then_some((key, parent))
 }
 
 /// Whether a path leads to an app: `local[i]`, of a project or of all.

@@ -3,6 +3,7 @@
 //! serde stops at the first value that does not fit. So that one pass finds all of them, such a value is marked broken in
 //! the tree and the rest is typed again.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::rc::Rc;
 
@@ -10,7 +11,7 @@ use serde::Deserialize as _;
 use serde_yaml::{Mapping, Value};
 
 use super::keys;
-use super::model::Config;
+use super::model::{Config, no_word};
 use super::problems::Problems;
 use super::tree::{Content, Entry, Node, Path, Place, Segment};
 use crate::diagnostic::{Diagnostic, Span};
@@ -35,7 +36,9 @@ pub(super) fn read(mut root: Node, problems: &mut Problems) -> Typed {
             }
             Err((path, message)) => {
                 let place = root.find(&path);
-                problems.push_in(scope(&root, &path), misfit(&place, &path, &message));
+                if let Some(problem) = misfit(&place, &path, &message) {
+                    problems.push_in(scope(&root, &path), problem);
+                }
                 root.break_at(&path);
             }
         }
@@ -122,13 +125,20 @@ fn ignored_path(path: &serde_ignored::Path) -> Path {
     }
 }
 
-/// What to say of a value that does not fit.
-fn misfit(place: &Place, path: &[Segment], message: &str) -> Diagnostic {
+/// What to say of a value that does not fit; nothing for a key that is the user's own.
+fn misfit(place: &Place, path: &Path, message: &str) -> Option<Diagnostic> {
     let key = path.iter().rev().find_map(|segment| match segment {
         Segment::Key(key) => Some(key.as_str()),
         Segment::Item(_) => None,
     });
+    // Where a key that nobody knows is not to be ignored.
+    if let Some((unknown, _)) = one_of(message, "unknown field `")
+        && key == Some(unknown)
+    {
+        return keys::Advisor::default().wrong(place, path);
+    }
     let about = key.map(|key| format!("`{key}`: ")).unwrap_or_default();
+    let message = in_our_words(message);
     let mut lines = message.lines();
     let first = lines.next().unwrap_or_default();
     let (code, what, label) = match first
@@ -149,7 +159,33 @@ fn misfit(place: &Place, path: &[Segment], message: &str) -> Diagnostic {
     for line in lines {
         diagnostic = diagnostic.help(line);
     }
-    diagnostic
+    Some(diagnostic)
+}
+
+/// How messages of values that are not ours alone go on that say what to do.
+const ADVICE: [&str; 3] = [": write ", ": use ", ": leave "];
+
+/// A message with what to do on a line of its own.
+fn in_our_words(message: &str) -> Cow<'_, str> {
+    for beginning in ["unknown field `", "unknown variant `"] {
+        if let Some((word, known)) = one_of(message, beginning) {
+            return no_word(word, "known here", &known).into();
+        }
+    }
+    let place = ADVICE.iter().find_map(|advice| message.find(advice));
+    match place {
+        Some(at) if !message.contains('\n') => {
+            format!("{}\n{}", &message[..at], &message[at + 2..]).into()
+        }
+        _ => message.into(),
+    }
+}
+
+/// The word of a message of serde that is none of those that are known, and these.
+fn one_of<'m>(message: &'m str, beginning: &str) -> Option<(&'m str, Vec<&'m str>)> {
+    let rest = message.strip_prefix(beginning)?;
+    let (word, known) = rest.rsplit_once("`, expected ")?;
+    Some((word, known.split('`').skip(1).step_by(2).collect()))
 }
 
 /// Warns of unknown keys, and of known ones of which an earlier value is lost.

@@ -40,12 +40,6 @@ impl Forward {
 
     /// What the user should read about it.
     pub(super) fn notice(&self) -> Option<Notice> {
-        if let Err(why) = super::route::faults(self) {
-            return Some(Notice {
-                subject: self.name.clone(),
-                message: format!("the `faults` of `{}` are left out: {why}", self.name),
-            });
-        }
         (!self.is_supported()).then(|| Notice {
             subject: self.name.clone(),
             message: format!(

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use monday_shared::duration::Span as Time;
-use monday_shared::protocol::fault::{self, FaultSpec};
+use monday_shared::protocol::fault::FaultSpec;
 
 use super::{Forward, tunnel};
 use crate::config::project::{ForwardKind, RemotePort};
@@ -108,20 +108,9 @@ pub(super) fn of(forward: &Forward) -> Vec<Route> {
                 _ => Some(tunnel::wait(&forward.options)),
             },
             half_close_linger: forward.options.half_close_linger,
-            faults: faults(forward).unwrap_or_default(),
+            faults: forward.options.faults.clone(),
         })
         .collect()
-}
-
-/// The faults of a forward.
-///
-/// # Errors
-/// What is wrong with them.
-pub(super) fn faults(forward: &Forward) -> Result<Vec<FaultSpec>, String> {
-    match &forward.options.faults {
-        Some(written) => fault::one_or_list(written).map_err(|error| error.to_string()),
-        None => Ok(Vec::new()),
-    }
 }
 
 /// The id of the route of a forward's port L.

@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 
+use monday_shared::protocol::fault::{FaultSpec, Written};
+
 use super::super::model::forward::{Forward as Declared, ForwardType, Mode, Values};
 use super::super::model::{Flag, List, Text};
 use super::super::project::{Cluster, Forward, ForwardKind, Monitoring, Options, Ssh, Workload};
-use super::super::tree::Place;
+use super::super::tree::{Entry, Place};
 use super::ports::{self, Target};
 use super::{Checker, hostname};
 use crate::diagnostic::Diagnostic;
@@ -118,10 +120,32 @@ pub(super) fn check(forward: &Declared, place: &Place, checker: &mut Checker) ->
             connect_wait: values.connect_wait.map(|time| time.0),
             half_close_linger: values.half_close_linger.map(|time| time.0),
             transport: values.transport,
-            faults: values.faults.clone(),
+            faults: faults(&values.faults, &place_of_values.key("faults"), checker),
         },
         monitoring: forward.monitoring.as_ref().map(Monitoring::from),
     })
+}
+
+/// The faults that make sense.
+fn faults(written: &List<Written>, place: &Place, checker: &mut Checker) -> Vec<FaultSpec> {
+    let places = place.items_of(written);
+    let sound = written.iter().zip(places).filter_map(|(fault, place)| {
+        let error = match fault.0.clone().checked() {
+            Ok(fault) => return Some(fault),
+            Err(error) => error,
+        };
+        // Where a member was found wrong before, what is left of the fault need not make sense.
+        let broken = |entry: &Entry| entry.value.is_broken();
+        if !place.node.entries().iter().any(broken) {
+            let place = match error.member {
+                Some(member) => place.key(member),
+                None => place,
+            };
+            checker.wrong(&place, error.what, "", &error.instead);
+        }
+        None
+    });
+    sound.collect()
 }
 
 /// The host name that a forward listens on: its own name, unless another one is given.

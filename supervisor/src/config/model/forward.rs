@@ -4,12 +4,13 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use monday_shared::protocol::fault::Written;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::app::Monitoring;
-use super::list::List;
+use super::list::{List, one_or_many};
 use super::scalar::{Flag, Text, Time, words};
 
 /// Something elsewhere that is reached as if it were here, or the other way round.
@@ -113,8 +114,8 @@ pub struct Values {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transport: Option<Transport>,
     /// Faults to inject, to see how a client takes them.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub faults: Option<serde_json::Value>,
+    #[serde(skip_serializing_if = "List::is_empty", serialize_with = "one_or_many")]
+    pub faults: List<Written>,
     /// kubernetes-remote: the container to replace; default: the one with the port.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub container: Option<Text>,

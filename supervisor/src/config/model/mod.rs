@@ -20,6 +20,7 @@ pub use either::Either;
 pub use env::Env;
 pub use forward::Forward;
 pub use list::List;
+pub(super) use scalar::no_word;
 use scalar::words;
 pub use scalar::{Count, Flag, Text, Time};
 pub use section::{Build, Defaults, Run, Setup, WatchDefaults};

@@ -153,8 +153,8 @@ impl JsonSchema for Time {
         "Time".into()
     }
 
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": ["string", "integer"], "examples": ["250ms", "10s", "1m 30s"] })
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Span::json_schema(generator)
     }
 }
 
@@ -235,7 +235,7 @@ macro_rules! words {
 pub(super) use words;
 
 /// What to say of a word that is not one of those that are known; the second line says what to do.
-pub(super) fn no_word(text: &str, what: &str, words: &[&str]) -> String {
+pub(in crate::config) fn no_word(text: &str, what: &str, words: &[&str]) -> String {
     let all = words
         .iter()
         .map(|word| format!("`{word}`"))

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use monday_shared::duration::Span as Time;
+use monday_shared::protocol::fault::FaultSpec;
 
 pub use super::super::model::forward::Transport;
 
@@ -150,6 +151,6 @@ pub struct Options {
     pub half_close_linger: Option<Time>,
     /// Which way to talk to the cluster; nothing: whatever works.
     pub transport: Option<Transport>,
-    /// Faults to inject, as they were written.
-    pub faults: Option<serde_json::Value>,
+    /// What goes wrong on purpose.
+    pub faults: Vec<FaultSpec>,
 }

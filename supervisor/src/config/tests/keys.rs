@@ -347,10 +347,7 @@ values:
     assert_eq!(forward.options.connect_wait, Some(seconds(5)));
     assert_eq!(forward.options.half_close_linger, Some(seconds(2)));
     assert_eq!(forward.options.transport, Some(Transport::WebSocket));
-    assert_eq!(
-        forward.options.faults,
-        Some(serde_json::json!({"latency": "10ms"}))
-    );
+    assert_eq!(forward.options.faults, ["latency=10ms".parse().unwrap()]);
     assert_eq!(forward.monitoring.unwrap().url, "/metrics");
 }
 

@@ -483,3 +483,133 @@ fn there_is_an_end_to_the_list_of_mistakes() {
     let text = format!("projects: [{}]\n", "[], ".repeat(10_000));
     assert!(problems(&read(&text)).len() < 300);
 }
+
+fn in_faults(faults: &str) -> (String, Vec<String>) {
+    in_values(
+        "proxy",
+        &format!("ports: [1], proxy_hostname: h, faults: {faults}"),
+    )
+}
+
+#[test]
+fn a_misspelt_fault_is_an_error_with_what_was_probably_meant() {
+    let (problem, help) = in_faults("{latncy: 100ms}");
+    assert_eq!(
+        problem,
+        "E unknown-key monday.yaml:6:54 unknown key `latncy` in `faults`"
+    );
+    assert_eq!(help, ["did you mean `latency`?"]);
+    let (problem, help) = in_faults("[{stall: yes}, {latency: 1s, jiter: 5ms}]");
+    assert_eq!(
+        problem,
+        "E unknown-key monday.yaml:6:82 unknown key `jiter` in `faults`"
+    );
+    assert_eq!(help, ["did you mean `jitter`?"]);
+    let (problem, help) = in_faults("'latncy=100ms'");
+    assert_eq!(
+        problem,
+        "E bad-value monday.yaml:6:53 `faults`: `latncy` is not known here"
+    );
+    assert!(help[0].starts_with("did you mean `latency`?"), "{help:?}");
+    let (_, help) = in_faults("{frobnicate: 1}");
+    assert!(
+        help[0].starts_with("the keys here are: ") && help[0].contains("swallow_half_close"),
+        "{help:?}"
+    );
+    let (problem, help) = in_faults("{stall: true, direction: dwon}");
+    assert_eq!(
+        problem,
+        "E bad-value monday.yaml:6:78 `direction`: `dwon` is not known here"
+    );
+    assert!(help[0].starts_with("did you mean `down`?"), "{help:?}");
+}
+
+#[test]
+fn a_fault_that_makes_no_sense_says_where_and_what_to_do() {
+    for (faults, found, advice) in [
+        (
+            "{latency: 100}",
+            "bad-value monday.yaml:6:63 `latency`: `100` is not a span of time",
+            "write a number with a unit",
+        ),
+        (
+            "{rate: fast}",
+            "bad-value monday.yaml:6:60 `rate`: `fast` is not a number of bytes",
+            "write it as in `4096`",
+        ),
+        (
+            "{corrupt: 200%}",
+            "bad-value monday.yaml:6:63 `corrupt`: `200%` is not a share",
+            "25%",
+        ),
+        (
+            "{stall: maybe}",
+            "bad-value monday.yaml:6:61 `stall`: `maybe` is neither true nor false",
+            "write `true`",
+        ),
+        (
+            "{stall: [1]}",
+            "wrong-kind monday.yaml:6:61 `stall`: here is a list, but expected is true or false",
+            "",
+        ),
+        (
+            "{direction: up}",
+            "bad-value monday.yaml:6:53 a fault needs an effect",
+            "`latency`",
+        ),
+        (
+            "{stall: true, jitter: 1s}",
+            "bad-value monday.yaml:6:75 `jitter` goes with `latency`",
+            "leave `jitter` out",
+        ),
+        (
+            "[{stall: true}, {refuse: true, probability: 0.5}]",
+            "bad-value monday.yaml:6:97 `refuse` and `unanswered` concern every new client",
+            "leave `probability` out",
+        ),
+        (
+            "'rate=0'",
+            "bad-value monday.yaml:6:53 `faults`: `rate` has to be at least one byte a second",
+            "use `stall` for none",
+        ),
+        (
+            "true",
+            "bad-value monday.yaml:6:53 `faults`: `true` is not known here",
+            "there are: ",
+        ),
+    ] {
+        let (problem, help) = in_faults(faults);
+        assert_eq!(problem, format!("E {found}"), "{faults}");
+        let advised = help.iter().any(|line| line.contains(advice));
+        assert!(advised || advice.is_empty(), "{faults}: {help:?}");
+    }
+}
+
+#[test]
+fn two_mistakes_in_faults_are_told_at_once_and_nothing_follows_from_them() {
+    let result = read(
+        "projects:\n- name: p\n  forward:\n  - name: f\n    type: proxy\n    values:\n      ports: [1]\n      proxy_hostname: h\n      faults:\n      - {latncy: 1s}\n      - {rate: x, slice_delay: 1s}\n",
+    );
+    assert_eq!(
+        problems(&result),
+        [
+            "E unknown-key monday.yaml:10:10 unknown key `latncy` in `faults`",
+            "E bad-value monday.yaml:11:16 `rate`: `x` is not a number of bytes",
+        ]
+    );
+}
+
+#[test]
+fn faults_may_be_one_or_several_as_a_map_or_as_in_a_flag_and_shared() {
+    let loaded = sound(
+        "<: &slow {latency: 1s, x-why: 'like the old office'}\nprojects:\n- name: p\n  forward:\n\
+         \x20 - {name: f, type: proxy, values: {proxy_hostname: h, ports: [1], faults: *slow}}\n\
+         \x20 - {name: g, type: proxy, values: {proxy_hostname: h, ports: [1], faults: ['latency=1s', {<<: *slow, jitter: 0}, {stall: on}]}}\n",
+    );
+    let forwards = &loaded.project("p").unwrap().forwards;
+    assert_eq!(forwards[0].options.faults, ["latency=1s".parse().unwrap()]);
+    assert_eq!(
+        forwards[1].options.faults,
+        ["latency=1s", "latency=1s,jitter=0", "stall"].map(|text| text.parse().unwrap())
+    );
+}

@@ -168,7 +168,7 @@ fn everything_that_can_be_said_is_said_again_by_the_effective_project() {
          \x20   log_file: /l\n\
          \x20   keep_children: true\n\
          \x20 forward:\n\
-         \x20 - {name: f, type: kubernetes, monitoring: {port: 1, url: u}, values: {context: 'no', namespace: '1', service: s, ports: [1:http], transport: v4, faults: {a: [1]}}}\n\
+         \x20 - {name: f, type: kubernetes, monitoring: {port: 1, url: u}, values: {context: 'no', namespace: '1', service: s, ports: [1:http], transport: v4, faults: [{latency: 1s, jitter: 5ms}, {corrupt: 1%, stall: yes, slice: 4KiB, direction: up, expires: 1m}]}}\n\
          \x20 - {name: r, type: kubernetes-remote, values: {deployment: s, ports: ['1:2'], mode: service, skip_init: yes}}\n\
          \x20 - {name: s, type: ssh-remote, values: {remote: h, args: [-v], ports: ['1:2'], forward_hostname: x}}\n",
     );
