@@ -202,6 +202,40 @@ fn a_stream_without_a_reply_holds_up_no_other() {
 }
 
 #[test]
+fn what_a_pod_that_is_gone_never_took_goes_to_the_next_one() {
+    let staged = Staged::behaving(|_| {});
+    staged.exchange();
+    staged.fake.behave(|behaviour| behaviour.no_reply = 2);
+    let early = connect(staged.address);
+    (&early).write_all(b"x").unwrap();
+    staged.fake.pod("web-2", "web", &[("echo", 7001, echo())]);
+    staged.fake.delete("pods", "web-1");
+    let mut back = [0];
+    (&early).read_exact(&mut back).unwrap();
+    assert_eq!(&back, b"x");
+    staged.end();
+}
+
+#[test]
+fn a_connection_to_a_pod_that_is_gone_ends_when_it_is_silent_and_not_before() {
+    let staged = Staged::behaving(|_| {});
+    let (silent, busy) = (connect(staged.address), connect(staged.address));
+    talk::echo_once(&silent, b'a');
+    talk::echo_once(&busy, b'b');
+    staged.fake.pod("web-2", "web", &[("echo", 7001, echo())]);
+    staged.fake.delete("pods", "web-1");
+    let ended = std::thread::spawn(move || (&silent).read(&mut [0]));
+    while !ended.is_finished() {
+        talk::echo_once(&busy, b'c');
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let error = ended.join().unwrap().unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+    talk::echo_once(&busy, b'd');
+    staged.end();
+}
+
+#[test]
 fn a_server_that_stops_reading_stalls_what_it_has_and_nothing_else() {
     let staged = Staged::behaving(|_| {});
     staged.exchange();

@@ -139,6 +139,11 @@ impl Pool {
         self.end.cancel();
     }
 
+    /// Waits until it is closed: its pod is gone.
+    pub(crate) async fn closed(&self) {
+        self.end.cancelled().await;
+    }
+
     /// A session for one connection: an unused one, else whichever is free or connected first.
     ///
     /// # Errors

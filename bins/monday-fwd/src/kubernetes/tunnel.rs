@@ -14,6 +14,7 @@ use super::pods::{self, PodFacts, Readiness};
 use super::pool::{Lease, Leased, Pool};
 use super::refusal::{Place, Refusal, says_undelivered};
 use super::spdy::carry::{Client, Ended, HalfClose, carry};
+use super::spdy::session::SessionError;
 use super::transport::{DialError, Kind, PodName};
 use super::v4;
 use crate::connection::Connection;
@@ -36,6 +37,10 @@ const MOVES: u32 = 5;
 /// How long to wait for news of the pods after a pod has refused: that a pod is ending may be known a moment after its
 /// application has ended.
 const NEWS_WITHIN: Duration = Duration::from_millis(300);
+
+/// A connection to a pod that is gone ends when not a byte went either way for so long. The node usually ends it; one
+/// that was opened in the very moment in which the pod ended may be forgotten there, and would never end.
+const SILENT_BEHIND_POD: Duration = Duration::from_secs(2);
 
 /// How a forward is to behave.
 #[derive(Clone, Debug)]
@@ -307,7 +312,14 @@ impl ToPods {
         connection: &Connection,
     ) -> Ended {
         let half_close = self.manner.half_close;
-        let ended = carry(&mut leased.session, client, connection, port, half_close).await;
+        let ended = tokio::select! {
+            ended = carry(&mut leased.session, client, connection, port, half_close) => Some(ended),
+            () = silent_behind(pool, connection) => None,
+        };
+        let ended = ended.unwrap_or_else(|| Ended::Lost {
+            error: SessionError::PodGone(SILENT_BEHIND_POD),
+            dialled: leased.session.pair().is_some_and(|pair| pair.replied),
+        });
         if matches!(ended, Ended::Lost { .. }) {
             // Before its pair may be opened again elsewhere, it must not be opened here any more.
             drop(leased);
@@ -352,6 +364,19 @@ impl ToPods {
             tried.push(pod.uid.clone());
         }
         Refusal::of_dial(error, &self.place().await).to_string()
+    }
+}
+
+/// Waits until the pod is gone and the connection to it is silent.
+async fn silent_behind(pool: &Pool, connection: &Connection) {
+    pool.closed().await;
+    let mut before = None;
+    loop {
+        let moved = Some(connection.moved());
+        if std::mem::replace(&mut before, moved) == moved {
+            return;
+        }
+        sleep(SILENT_BEHIND_POD).await;
     }
 }
 

@@ -54,6 +54,9 @@ pub(crate) enum SessionError {
     /// The server does not answer.
     #[error("no answer in {} s", .0.as_secs_f32())]
     Silent(Duration),
+    /// The pod was deleted, and nothing came or went any more.
+    #[error("the pod is gone, and not a byte went either way for {} s", .0.as_secs_f32())]
+    PodGone(Duration),
 }
 
 /// One connection's two streams.
