@@ -93,6 +93,8 @@ impl Refusal {
         let why = match error {
             kube::Error::Api(status) if status.message.is_empty() => status.code.to_string(),
             kube::Error::Api(status) => status.message.clone(),
+            // Only what it wraps says anything to a person.
+            kube::Error::Service(error) => causes(error.source().unwrap_or(&**error)),
             error => causes(error),
         };
         let remedy = match code {
@@ -104,6 +106,8 @@ impl Refusal {
                 "; a role with the verb `{verb}` on `{resource}` is missing: `{}` says whether you have it",
                 place.can_i(verb, resource)
             ),
+            0 => "; does it run, and is it the right one? `kubectl cluster-info` asks the same"
+                .to_owned(),
             _ => String::new(),
         };
         let server = if code == 0 {
