@@ -34,8 +34,8 @@ pub(crate) enum State {
     Lost {
         /// Why.
         why: String,
-        /// In how long it is tried again.
-        next_try: Option<Duration>,
+        /// When it is tried again.
+        next_try: Option<Instant>,
     },
     /// It cannot work.
     Failed {
@@ -179,22 +179,32 @@ impl Scope {
 
     /// The same again is not told twice.
     fn away(&self, why: String, next_try: Option<Duration>) {
-        let same =
-            matches!(&*self.0.state.borrow(), State::Lost { why: before, .. } if *before == why);
+        let at = next_try.and_then(|span| Instant::now().checked_add(span));
+        let mut same = false;
+        self.0.state.send_if_modified(|state| {
+            if let State::Lost {
+                why: before,
+                next_try,
+            } = state
+                && *before == why
+            {
+                same = true;
+                *next_try = at;
+            }
+            false
+        });
         if same {
             return;
         }
         self.told().last_error = Some(why.clone());
         self.0.state.send_replace(State::Lost {
             why: why.clone(),
-            next_try,
+            next_try: at,
         });
-        // Whole milliseconds read better, and nobody needs more.
-        let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
         self.0.hub.publish(Event::Lost {
             id: self.0.id.clone(),
             why,
-            next_try: next_try.map(|span| Span::from_millis(millis(span))),
+            next_try: next_try.map(whole_millis),
         });
     }
 
@@ -316,7 +326,10 @@ impl Scope {
             bytes_down: counted.down.load(Ordering::Relaxed),
             last_error: told.last_error.clone(),
             next_try: match state {
-                State::Lost { next_try, .. } => next_try.map(Span),
+                State::Lost { next_try, .. } => {
+                    let left = |at: Instant| at.saturating_duration_since(Instant::now());
+                    next_try.map(left).map(whole_millis)
+                }
                 _ => None,
             },
             warnings: told.warnings.clone(),
@@ -342,6 +355,11 @@ impl Scope {
         // Nothing panics while it holds the lock, and if it did the texts would still be good.
         self.0.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whole milliseconds read better, and nobody needs more.
+fn whole_millis(span: Duration) -> Span {
+    Span::from_millis(u64::try_from(span.as_millis()).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]
@@ -378,6 +396,15 @@ mod tests {
             scope.until_up(Duration::from_secs(10)).await,
             Err("refused".to_owned())
         );
+    }
+
+    #[tokio::test]
+    async fn the_next_try_is_that_of_the_last_failure_even_if_it_is_not_told_again() {
+        let scope = scope();
+        scope.lost("no route", Duration::from_millis(1));
+        scope.lost("no route", Duration::from_secs(100));
+        let next_try = scope.status().next_try.unwrap();
+        assert!(next_try.0 > Duration::from_secs(10), "{next_try}");
     }
 
     #[tokio::test]
