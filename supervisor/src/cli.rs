@@ -294,7 +294,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "NAME")]
     pub forward: Vec<String>,
 
-    /// Run in the background, and return once the control socket answers
+    /// Run in the background, and return once the control socket answers; with --wait or --timeout once everything is
+    /// ready, or with its status when that failed
     #[arg(short, long, conflicts_with = "command")]
     pub detach: bool,
 

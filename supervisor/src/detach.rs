@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use monday_shared::life::exit;
 use monday_shared::protocol::common::Hello;
+use monday_shared::protocol::supervisor::Wait;
 use monday_shared::rpc::client::Client;
 
 use crate::choice::Choice;
@@ -23,7 +24,8 @@ pub const LOG: &str = "background.log";
 /// How long to wait between two looks for the socket.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Starts it and waits for its control socket; returns the exit status.
+/// Starts it and waits for its control socket, and until everything is ready where that is wanted; returns the exit
+/// status.
 ///
 /// # Errors
 /// It cannot be started.
@@ -32,6 +34,7 @@ pub async fn run(
     folder: &Path,
     socket: &Path,
     picked: Option<&Choice>,
+    until_ready: Option<Wait>,
 ) -> Result<u8, Error> {
     if let Some(pid) = monday_shared::socket::owner(socket) {
         return Err(Error::Running {
@@ -41,13 +44,18 @@ pub async fn run(
     }
     let log = folder.join(LOG);
     let mut child = spawn(project, picked, &log).map_err(Error::Background)?;
+    let mut ready = until_ready.map(|wait| Box::pin(is_ready(socket, child.id(), wait)));
     loop {
         if let Some(status) = child.try_wait().map_err(Error::Background)? {
             show(&log);
             let _ = std::fs::remove_file(&log);
             return Ok(exit::status_code(status));
         }
-        if is_served_by(socket, child.id()).await {
+        let is_up = match &mut ready {
+            None => is_served_by(socket, child.id()).await,
+            Some(ready) => tokio::time::timeout(PAUSE, ready).await.is_ok(),
+        };
+        if is_up {
             tell(&format!(
                 "{project} runs in the background, pid {}; `monday-supervisor attach {project}` shows it, `down {project}` stops it",
                 child.id()
@@ -55,6 +63,17 @@ pub async fn run(
             return Ok(0);
         }
         tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Ends once everything is ready there. If something never will be, that process ends by itself and says why.
+async fn is_ready(socket: &Path, pid: u32, wait: Wait) {
+    while !is_served_by(socket, pid).await {
+        tokio::time::sleep(PAUSE).await;
+    }
+    let asked = async { Client::connect(socket).await?.call(&wait).await };
+    if asked.await.is_err() {
+        std::future::pending::<()>().await;
     }
 }
 

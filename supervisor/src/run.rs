@@ -59,7 +59,7 @@ pub async fn run(args: RunArgs) -> Result<u8, Error> {
     if args.detach {
         let socket = socket(&args, &folder);
         let picked = args.project.is_none().then_some(&source.choice);
-        return detach::run(&project.name, &folder, &socket, picked).await;
+        return detach::run(&project.name, &folder, &socket, picked, until_ready(&args)).await;
     }
     let mut plan = plan::plan(&project);
     plan.notes = chosen.notes;
@@ -267,11 +267,7 @@ async fn live(
         environment = session.bring_up() => environment,
         request = life.next_request() => return request.map(Ended::As),
     };
-    if args.wait || args.timeout.is_some() {
-        let until_ready = Wait {
-            timeout: args.timeout,
-            ..Wait::default()
-        };
+    if let Some(until_ready) = until_ready(args) {
         let is_ready = tokio::select! {
             is_ready = control::wait(session, until_ready) => is_ready,
             request = life.next_request() => return request.map(Ended::As),
@@ -303,6 +299,14 @@ async fn live(
     let ended = life.until_end_with(command, spawn).await;
     drop(place);
     ended.map(Ended::As)
+}
+
+/// What `--wait` and `--timeout` ask for.
+fn until_ready(args: &RunArgs) -> Option<Wait> {
+    (args.wait || args.timeout.is_some()).then(|| Wait {
+        timeout: args.timeout,
+        ..Wait::default()
+    })
 }
 
 fn reason(ending: Ending) -> String {

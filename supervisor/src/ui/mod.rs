@@ -9,6 +9,7 @@
 //! [`terminal`] is the only part that does input and output.
 
 mod ansi;
+mod keyboard;
 mod keys;
 mod log;
 mod model;

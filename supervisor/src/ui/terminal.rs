@@ -3,8 +3,6 @@
 
 use std::io::{self, Write as _};
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -25,6 +23,7 @@ use ratatui::crossterm::terminal::{
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
+use super::keyboard::Keyboard;
 use super::keys::{Input, meaning};
 use super::model::{Ask, Effect, Model, Row};
 use super::{Leaving, screen};
@@ -42,9 +41,6 @@ const LINES_BEFORE: usize = 500;
 
 /// How often a forward that is looked at is asked about.
 const TRAFFIC: Duration = Duration::from_secs(1);
-
-/// How long one look for a key takes; the thread that looks ends that much later.
-const KEY_WAIT: Duration = Duration::from_millis(100);
 
 /// How the UI ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +91,7 @@ pub async fn run(socket: &Path, leaving: Leaving) -> Result<Left, UiError> {
         model,
         client,
         events,
-        keys: Keys::start(),
+        keys: Keyboard::start(),
         screen,
         asked,
         answers,
@@ -158,51 +154,6 @@ fn restore_on_panic() {
     });
 }
 
-/// Reads keys on a thread of its own.
-struct Keys {
-    events: mpsc::Receiver<event::Event>,
-    stop: Arc<AtomicBool>,
-    thread: Option<std::thread::JoinHandle<()>>,
-}
-
-impl Keys {
-    fn start() -> Self {
-        let (keys, events) = mpsc::channel(64);
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
-        let thread = std::thread::Builder::new()
-            .name("keys".to_owned())
-            .spawn(move || {
-                while !stopped.load(Ordering::Relaxed) {
-                    match event::poll(KEY_WAIT) {
-                        Ok(false) => {}
-                        Ok(true) => {
-                            let Ok(event) = event::read() else { return };
-                            if keys.blocking_send(event).is_err() {
-                                return;
-                            }
-                        }
-                        // The terminal is gone.
-                        Err(_) => return,
-                    }
-                }
-            });
-        Self {
-            events,
-            stop,
-            thread: thread.ok(),
-        }
-    }
-
-    fn stop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        self.events.close();
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
 /// What comes back from the supervisor, for the person.
 enum Answer {
     Refused(String),
@@ -213,7 +164,7 @@ struct Driver {
     model: Model,
     client: Client,
     events: Events<Event>,
-    keys: Keys,
+    keys: Keyboard,
     screen: Screen,
     asked: mpsc::Sender<Answer>,
     answers: mpsc::Receiver<Answer>,
@@ -237,7 +188,11 @@ impl Driver {
                     self.look_at_traffic();
                     self.draw()?;
                 }
-                Some(event) = self.keys.events.recv() => {
+                event = self.keys.next() => {
+                    let Some(event) = event else {
+                        let gone = io::Error::new(io::ErrorKind::BrokenPipe, "it is gone");
+                        return Err(gone.into());
+                    };
                     if let Some(left) = self.key(&event)? {
                         return Ok(left);
                     }
