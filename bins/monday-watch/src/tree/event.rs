@@ -60,10 +60,20 @@ impl Tree {
                 if let Some(old) = known {
                     self.remove(old, eye, &mut |below| tell(below, Kind::Gone, true));
                 }
+                // Two folders that are exchanged (renameat2(2)) both come before the second is told to have gone.
+                if self.is_folder_now(&below) {
+                    let new = self.insert(folder, name);
+                    self.scan(new, Look::Arrived, eye, tell);
+                }
             }
             _ => {}
         }
         true
+    }
+
+    fn is_folder_now(&self, below: &Path) -> bool {
+        let now = self.real_path(below).symlink_metadata();
+        now.is_ok_and(|metadata| metadata.is_dir())
     }
 
     /// Whether something in a folder is looked at.

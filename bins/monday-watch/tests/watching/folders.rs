@@ -74,6 +74,24 @@ async fn a_folder_that_is_replaced_by_another_of_its_name_is_watched() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn two_folders_that_are_exchanged_are_both_watched_where_they_are_now() {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    let mut world = World::with(&["a/file", "b/file", "last"]).await;
+    world.know_files().await;
+    for round in 0..3 {
+        let (a, b) = (world.path("a"), world.path("b"));
+        renameat_with(CWD, a, CWD, b, RenameFlags::EXCHANGE).unwrap();
+        world.write("last", &format!("{round}"));
+        world.names_until("last").await;
+        assert_eq!(world.watcher.list().await.unwrap()[0].folders, 3);
+        // Also what is new in them.
+        world.expect_only(&format!("a/new{round}")).await;
+        world.expect_only(&format!("b/new{round}")).await;
+    }
+}
+
 #[tokio::test]
 async fn links_in_the_tree_are_not_followed_and_circles_do_no_harm() {
     let world = World::new();
