@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::io;
 
 use monday_shared::platform;
+use monday_shared::platform::inherited::{Inherited, nobody_to_wait_for};
 use monday_shared::platform::process_tree::{
     self, Process, Roots, Sent, Table, kill_round, signal_group,
 };
@@ -29,8 +30,8 @@ const ORPHANS_COME_TO_US: bool = cfg!(target_os = "linux");
 #[derive(Debug)]
 pub(crate) struct Children {
     own_pid: u32,
-    /// Children that we had from the beginning: they are not the command's.
-    inherited: Vec<u32>,
+    /// They are not the command's.
+    inherited: Inherited,
     /// The command, from its start until its end was noticed: as long as this holds, its number names it and its
     /// group and nothing else.
     leader: Option<u32>,
@@ -68,18 +69,10 @@ impl Children {
     /// # Errors
     /// What prctl(2) says.
     pub(crate) fn new() -> io::Result<Self> {
-        let own_pid = std::process::id();
-        // A shell that had jobs before it became us has left them to us.
-        let inherited = if nobody_to_wait_for() {
-            Vec::new()
-        } else {
-            let is_child = |process: &Process| process.parent == own_pid;
-            let children = Table::read()?.living(is_child);
-            children.iter().map(|process| process.id.pid).collect()
-        };
+        let inherited = Inherited::now()?;
         platform::become_subreaper()?;
         Ok(Self {
-            own_pid,
+            own_pid: std::process::id(),
             inherited,
             leader: None,
             group: None,
@@ -151,7 +144,7 @@ impl Children {
                     if self.leader == Some(pid) {
                         self.leader = None;
                     }
-                    self.inherited.retain(|&inherited| inherited != pid);
+                    self.inherited.ended(pid);
                     ended.push(Ended { pid, exit });
                 }
                 Err(rustix::io::Errno::INTR) => {}
@@ -166,9 +159,14 @@ impl Children {
         !self.helpers.is_empty()
     }
 
+    /// The command has ended, and what it left behind in its group lives on too.
+    pub(crate) fn keep_group(&mut self) {
+        self.group = None;
+    }
+
     /// Who is left of the command and of all that it ever started.
     pub(crate) fn left(&self) -> Left {
-        let others = self.helpers.len() + self.inherited.len();
+        let others = self.helpers.len() + self.inherited.pids().len();
         let alone = self.leader.is_none() && others == 0;
         if ORPHANS_COME_TO_US && alone && nobody_to_wait_for() {
             return Left::default();
@@ -177,7 +175,7 @@ impl Children {
         let except: Vec<u32> = self
             .helpers
             .keys()
-            .chain(&self.inherited)
+            .chain(self.inherited.pids())
             .copied()
             .collect();
         let family = Table::read().map(|table| {
@@ -263,13 +261,6 @@ impl Children {
     pub(crate) fn is_of_group(&self, process: &Process) -> bool {
         Some(process.group) == self.group
     }
-}
-
-/// Whether we have no child at all, not even one that has not ended.
-fn nobody_to_wait_for() -> bool {
-    use rustix::process::{WaitId, WaitIdOptions, waitid};
-    let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-    matches!(waitid(WaitId::All, look), Err(rustix::io::Errno::CHILD))
 }
 
 fn exit(status: WaitStatus) -> Option<Exit> {

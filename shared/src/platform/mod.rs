@@ -1,5 +1,6 @@
 //! What differs from one operating system to the next, behind one face.
 
+pub mod inherited;
 pub mod private_hosts;
 pub mod process_tree;
 

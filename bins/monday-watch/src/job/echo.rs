@@ -28,9 +28,14 @@ pub enum Verdict {
 #[derive(Clone, Debug, Default)]
 pub struct Echo {
     started: Option<Instant>,
+    /// So many starts were followed by the same change.
     row: u32,
-    /// What all causes of the row have in common.
+    /// What those starts have in common, without the last one.
     common: BTreeSet<String>,
+    /// What has changed soon after the last start. One run may write several times, in whatever parts that is told.
+    found: BTreeSet<String>,
+    /// The last start is counted.
+    is_counted: bool,
     silenced: BTreeSet<String>,
 }
 
@@ -38,6 +43,13 @@ impl Echo {
     /// COMMAND was started.
     pub fn started(&mut self, now: Instant) {
         self.started = Some(now);
+        let found = std::mem::take(&mut self.found);
+        if std::mem::take(&mut self.is_counted) {
+            self.common.retain(|path| found.contains(path));
+        } else {
+            self.row = u32::from(!found.is_empty());
+            self.common = found;
+        }
     }
 
     /// Something has changed.
@@ -49,25 +61,34 @@ impl Echo {
         {
             return Verdict::Echo;
         }
-        let paths: BTreeSet<String> = cause.paths.iter().cloned().collect();
         let soon = self
             .started
             .is_some_and(|started| now.saturating_duration_since(started) <= SOON);
-        let common: BTreeSet<String> = self.common.intersection(&paths).cloned().collect();
-        if soon && !common.is_empty() {
-            self.row += 1;
-            self.common = common;
-        } else {
-            self.row = 1;
-            self.common = paths;
-        }
-        if self.row < ROW || !soon {
+        if !soon {
+            self.begin_row();
+            self.found = cause.paths.iter().cloned().collect();
             return Verdict::Run;
         }
+        let is_again = cause.paths.iter().any(|path| self.common.contains(path));
+        self.found.extend(cause.paths.iter().cloned());
+        if !is_again || std::mem::replace(&mut self.is_counted, true) {
+            return Verdict::Run;
+        }
+        self.row += 1;
+        if self.row < ROW {
+            return Verdict::Run;
+        }
+        let echo: Vec<String> = self.common.intersection(&self.found).cloned().collect();
+        self.begin_row();
+        self.silenced.extend(echo.iter().cloned());
+        Verdict::Silenced(echo)
+    }
+
+    fn begin_row(&mut self) {
         self.row = 0;
-        let found = std::mem::take(&mut self.common);
-        self.silenced.extend(found.iter().cloned());
-        Verdict::Silenced(found.into_iter().collect())
+        self.common.clear();
+        self.found.clear();
+        self.is_counted = false;
     }
 }
 
@@ -113,6 +134,28 @@ mod tests {
         assert_eq!(verdicts[10], Verdict::Run, "another path changed too");
         assert_eq!(echo.judge(Instant::now(), &cause(&["out"])), Verdict::Echo);
         assert_eq!(echo.judge(Instant::now(), &cause(&["src"])), Verdict::Run);
+    }
+
+    #[test]
+    fn a_run_that_writes_many_times_is_one_run() {
+        let mut echo = Echo::default();
+        let mut now = Instant::now();
+        for run in 1..ROW {
+            echo.started(now);
+            for part in 0..12 {
+                now += Duration::from_millis(30);
+                // What is new each time, and then what is the same each time.
+                let new = format!("{run}.{part}");
+                for paths in [&[new.as_str()], &["out"]] {
+                    let verdict = echo.judge(now, &cause(paths));
+                    assert_eq!(verdict, Verdict::Run, "run {run}, part {part}");
+                }
+            }
+        }
+        echo.started(now);
+        assert_eq!(echo.judge(now, &cause(&["new"])), Verdict::Run);
+        let verdict = echo.judge(now, &cause(&["out"]));
+        assert_eq!(verdict, Verdict::Silenced(vec!["out".to_owned()]));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use monday_shared::platform::become_subreaper;
+use monday_shared::platform::inherited::Inherited;
 use monday_shared::protocol::run::{Exit, Phase, State, Stream};
 use monday_shared::protocol::watch::{Changed, Event};
 use monday_shared::rpc::hub::Hub;
@@ -60,6 +61,8 @@ pub struct Job {
     echo: Echo,
     generation: u64,
     process: Option<Process>,
+    /// They are not COMMAND's.
+    inherited: Inherited,
     /// It has ended, and its last output is waited for until then.
     ended: Option<(Exit, Instant)>,
     readers: JoinSet<()>,
@@ -75,8 +78,10 @@ impl Job {
     /// # Errors
     /// What the system says when it is asked for orphans and for SIGCHLD.
     pub fn new(settings: Settings, hub: Hub<Event>) -> io::Result<Self> {
+        let inherited = Inherited::now()?;
         become_subreaper()?;
         Ok(Self {
+            inherited,
             busy: Busy::new(settings.on_busy),
             settings,
             hub,
@@ -118,7 +123,7 @@ impl Job {
     pub async fn next_end(&mut self) -> ExitStatus {
         loop {
             if let Some(process) = &mut self.process
-                && let Some(exit) = process.go_on(Instant::now())
+                && let Some(exit) = process.go_on(Instant::now(), &mut self.inherited)
             {
                 self.process = None;
                 self.ended = Some((exit, Instant::now() + LAST_OUTPUT));

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use monday_shared::lines::{Batch, Last, Splitter};
 use monday_shared::protocol::run::{Output, Stream};
@@ -10,7 +10,8 @@ use monday_shared::protocol::watch::Event;
 use monday_shared::rpc::hub::Hub;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe::Receiver;
-use tokio::time::timeout;
+
+use super::at;
 
 /// What one read takes at most: what a pipe holds by default.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -43,18 +44,24 @@ pub(super) async fn forward(
             hub.publish_bulk(Event::Output(output)).await;
         }
     };
+    // From the first byte that waits: a progress bar that grows all the time is seen growing.
+    let mut prompt_at = None;
     let read = loop {
-        let patience = if splitter.waits() {
-            PROMPT_AFTER
-        } else {
-            Duration::MAX
+        let batch = tokio::select! {
+            biased;
+            read = pipe.read(&mut chunk) => match read {
+                Ok(0) => break Ok(()),
+                Ok(bytes) => splitter.push(chunk.get(..bytes).unwrap_or_default()),
+                Err(error) => break Err(error),
+            },
+            () = at(prompt_at) => splitter.flush(),
         };
-        let batch = match timeout(patience, pipe.read(&mut chunk)).await {
-            Ok(Ok(0)) => break Ok(()),
-            Ok(Ok(bytes)) => splitter.push(chunk.get(..bytes).unwrap_or_default()),
-            Ok(Err(error)) => break Err(error),
-            Err(_) => splitter.flush(),
-        };
+        if batch.is_some() {
+            prompt_at = None;
+        }
+        if splitter.waits() {
+            prompt_at.get_or_insert_with(|| Instant::now() + PROMPT_AFTER);
+        }
         publish(batch).await;
     };
     publish(splitter.end()).await;

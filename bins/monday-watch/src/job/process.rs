@@ -11,6 +11,7 @@ use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use monday_shared::platform::inherited::{Inherited, nobody_to_wait_for};
 use monday_shared::platform::process_tree::{
     Process as Relative, Roots, Table, kill_round, signal_group,
 };
@@ -169,9 +170,10 @@ impl Process {
     }
 
     /// Does what is to be done now. Returns how COMMAND ended, once nothing of it is left.
-    pub(super) fn go_on(&mut self, now: Instant) -> Option<Exit> {
-        self.reap();
-        let rest = self.rest();
+    /// Those who were `inherited` are not COMMAND's.
+    pub(super) fn go_on(&mut self, now: Instant, inherited: &mut Inherited) -> Option<Exit> {
+        self.reap(inherited);
+        let rest = self.rest(inherited);
         if let Some(exit) = self.exit
             && rest.is_empty()
         {
@@ -223,8 +225,8 @@ impl Process {
         }
     }
 
-    /// Waits for every child that has ended. All of them are COMMAND's.
-    fn reap(&mut self) {
+    /// Waits for every child that has ended.
+    fn reap(&mut self, inherited: &mut Inherited) {
         while let Ok(status) = waitpid(None, Some(WaitPidFlag::WNOHANG)) {
             let (pid, exit) = match status {
                 WaitStatus::Exited(pid, code) => (pid, Exit::Code(code)),
@@ -232,14 +234,16 @@ impl Process {
                 WaitStatus::StillAlive => return,
                 _ => continue,
             };
-            if u32::try_from(pid.as_raw()) == Ok(self.leader) {
+            let pid = pid.as_raw().unsigned_abs();
+            inherited.ended(pid);
+            if pid == self.leader {
                 self.exit = Some(exit);
             }
         }
     }
 
     /// Who is to end besides COMMAND itself.
-    fn rest(&self) -> Vec<Relative> {
+    fn rest(&self, inherited: &Inherited) -> Vec<Relative> {
         if self.exit.is_none() && matches!(self.stage, Stage::Running) {
             // Nobody has to look as long as nothing is to end.
             return Vec::new();
@@ -260,7 +264,7 @@ impl Process {
         let mut rest = table.family(Roots {
             parents: if self.wholly { &own } else { &[] },
             groups: &groups,
-            except: &[],
+            except: inherited.pids(),
         });
         rest.retain(|process| process.id.pid != self.leader || self.exit.is_none());
         rest
@@ -271,13 +275,6 @@ impl Process {
         // Whoever is denied is met again, and given up in the end.
         let _ = kill_round(rest);
     }
-}
-
-/// Whether we have no child at all, not even one that has not ended.
-fn nobody_to_wait_for() -> bool {
-    use rustix::process::{WaitId, WaitIdOptions, waitid};
-    let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-    matches!(waitid(WaitId::All, look), Err(rustix::io::Errno::CHILD))
 }
 
 fn ask(rest: &[Relative]) {

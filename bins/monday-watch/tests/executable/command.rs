@@ -82,6 +82,25 @@ fn everything_that_it_started_ends_with_it_when_it_is_restarted() {
 }
 
 #[test]
+fn a_process_that_a_shell_left_to_us_before_is_not_ended_with_it() {
+    let world = World::new();
+    let shell = "sleep 1003 >/dev/null 2>&1 & echo $! > before; exec \"$0\" \"$@\"";
+    let args = ["--output", "json", "tree", "--", "sh", "-c", SERVER];
+    let mut run = Run::start(world.wrapped(&["sh", "-c", shell], &args));
+    run.wait_for("run [] \n");
+    let before = fs::read_to_string(world.path("before")).unwrap();
+    let before = Identity::of(before.trim().parse().unwrap()).unwrap();
+    world.write("tree/a", "1");
+    run.state(Phase::Exited);
+    run.wait_for("] 1\n");
+    assert!(before.exists(), "it was ended when COMMAND was restarted");
+    run.signal(Signal::SIGTERM);
+    assert_eq!(run.end().0, 143);
+    assert!(before.exists(), "it was ended with us");
+    before.send(Signal::SIGKILL).unwrap();
+}
+
+#[test]
 fn one_that_does_not_stop_is_killed_after_its_time() {
     let world = World::new();
     let script = "trap '' TERM; echo up; while :; do sleep 0.1; done";
@@ -214,7 +233,8 @@ fn one_that_changes_what_is_watched_itself_is_not_run_for_ever() {
         "--",
         "sh",
         "-c",
-        "echo run; echo x > tree/out; exec sleep 1000",
+        // One change, however slowly all this goes.
+        "echo run; echo x > out; mv out tree/out; exec sleep 1000",
     ]);
     command.stderr(Stdio::piped());
     let mut run = Run::start(command);
@@ -241,6 +261,18 @@ fn all_that_it_writes_becomes_events_down_to_the_last_byte() {
     run.state(Phase::Exited);
     assert!(run.shown.contains("line 0\n") && run.shown.contains("line 1999\n"));
     assert!(run.shown.contains("last\n") && run.shown.contains("err\n"));
+    run.signal(Signal::SIGTERM);
+    run.end();
+}
+
+#[test]
+fn dots_that_come_slowly_are_seen_before_their_line_ends() {
+    let world = World::new();
+    // It ends its line only when somebody has made the file `go`.
+    let script = "until rm go 2>/dev/null; do printf .; sleep 0.05; done; echo; exec sleep 1000";
+    let mut run = world.start(&["tree", "--", "sh", "-c", script]);
+    run.wait_for(".");
+    world.write("go", "");
     run.signal(Signal::SIGTERM);
     run.end();
 }
