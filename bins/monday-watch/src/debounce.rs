@@ -12,6 +12,12 @@ const LEAST_CAP: Duration = Duration::from_secs(2);
 /// How long it is held at least, even without any debounce.
 const SHORTEST_HOLD: Duration = Duration::from_millis(20);
 
+/// It is held no longer than this in all: what takes longer than that is not worth the waiting of a person.
+const LONGEST_HOLD: Duration = Duration::from_secs(5);
+
+/// Nor longer than this after the quiet span of the last change: whoever is half done goes on sooner.
+const STANDSTILL: Duration = Duration::from_secs(2);
+
 /// No debounce is longer; it keeps a span of a million years from being added to a clock that ends before.
 const LONGEST: Duration = Duration::from_secs(3600);
 
@@ -23,6 +29,8 @@ pub struct Debounce {
     since: Option<Since>,
     /// Not before then.
     held_until: Option<Instant>,
+    /// When it was held first.
+    held_since: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +49,7 @@ impl Debounce {
             cap: (quiet * CAP_FACTOR).max(LEAST_CAP),
             since: None,
             held_until: None,
+            held_since: None,
         }
     }
 
@@ -58,9 +67,19 @@ impl Debounce {
         Some(self.held_until.map_or(due, |until| until.max(due)))
     }
 
-    /// It is no good time: what changed is half done. It is time after another quiet span at the earliest.
-    pub fn hold(&mut self, now: Instant) {
+    /// It is no good time: what changed is half done. It is time after another quiet span at the earliest. Returns false if it
+    /// was held long enough and is time all the same.
+    pub fn hold(&mut self, now: Instant) -> bool {
+        let Some(since) = self.since else {
+            return false;
+        };
+        let held_since = *self.held_since.get_or_insert(now);
+        let stands_still = now >= since.last + self.quiet + STANDSTILL;
+        if stands_still || now >= held_since + LONGEST_HOLD {
+            return false;
+        }
         self.held_until = Some(now + self.quiet.max(SHORTEST_HOLD));
+        true
     }
 
     /// Whether it is time to tell. If so, what changes from now on is another batch.
@@ -69,6 +88,7 @@ impl Debounce {
         if due {
             self.since = None;
             self.held_until = None;
+            self.held_since = None;
         }
         due
     }
@@ -146,11 +166,31 @@ mod tests {
         debounce.note(start);
         for at in (100..5000).step_by(100) {
             debounce.note(start + ms(at));
-            debounce.hold(start + ms(at));
+            assert!(debounce.hold(start + ms(at)));
             assert!(!debounce.take(start + ms(at + 99)));
         }
         assert!(debounce.take(start + ms(5000)));
         assert_eq!(debounce.due(), None);
+    }
+
+    #[test]
+    fn it_is_not_held_when_nothing_goes_on_nor_for_longer_than_five_seconds() {
+        let start = Instant::now();
+        for (last_change, told) in [(0, 2100), (1000, 3100), (60_000, 5100)] {
+            let mut debounce = Debounce::new(QUIET);
+            debounce.note(start);
+            let mut at = 100;
+            while debounce.hold(start + ms(at)) {
+                at += 100;
+                if at <= last_change {
+                    debounce.note(start + ms(at));
+                }
+            }
+            assert_eq!(at, told);
+            assert!(debounce.take(start + ms(at + 100)));
+            debounce.note(start + ms(70_000));
+            assert!(debounce.hold(start + ms(70_100)), "that is another batch");
+        }
     }
 
     #[test]

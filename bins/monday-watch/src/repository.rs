@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// A lock that is older was left behind by a git that was killed, or belongs to one that waits for somebody.
 const OLDEST_LOCK: Duration = Duration::from_secs(60);
@@ -19,21 +19,21 @@ pub(crate) fn top_of(path: &Path) -> Option<PathBuf> {
     found.map(Path::to_owned)
 }
 
-/// Whether git is at work in the repository with that top.
-pub(crate) fn is_at_work(top: &Path) -> bool {
-    let Some(folder) = git_folder(top) else {
-        return false;
-    };
-    let lock = fs::symlink_metadata(folder.join("index.lock"));
-    let age = lock
-        .and_then(|lock| lock.modified())
-        .map(|time| time.elapsed());
-    match age {
-        Ok(Ok(age)) => age < OLDEST_LOCK,
-        // From the future: a clock was set, and it is no older than a moment.
-        Ok(Err(_)) => true,
-        Err(_) => false,
-    }
+/// What git holds while it is at work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Lock {
+    /// Where it is.
+    pub(crate) path: PathBuf,
+    made: SystemTime,
+}
+
+/// What git holds if it is at work in the repository with that top.
+pub(crate) fn lock(top: &Path) -> Option<Lock> {
+    let path = git_folder(top)?.join("index.lock");
+    let made = fs::symlink_metadata(&path).ok()?.modified().ok()?;
+    // One from the future is no older than a moment: a clock was set.
+    let is_old = made.elapsed().is_ok_and(|age| age >= OLDEST_LOCK);
+    (!is_old).then_some(Lock { path, made })
 }
 
 /// Worktrees and submodules have a file with the line `gitdir: PATH` (gitrepository-layout(5)).
@@ -50,7 +50,6 @@ fn git_folder(top: &Path) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use std::fs::File;
-    use std::time::SystemTime;
 
     use super::*;
 
@@ -58,13 +57,13 @@ mod tests {
     fn git_is_at_work_while_its_lock_is_there_and_not_old() {
         let dir = tempfile::tempdir().unwrap();
         let top = dir.path();
-        assert!(!is_at_work(top));
+        assert_eq!(lock(top), None);
         fs::create_dir(top.join(NAME)).unwrap();
-        assert!(!is_at_work(top));
-        let lock = File::create(top.join(".git/index.lock")).unwrap();
-        assert!(is_at_work(top));
-        lock.set_modified(SystemTime::now() - OLDEST_LOCK).unwrap();
-        assert!(!is_at_work(top), "somebody killed that git");
+        assert_eq!(lock(top), None);
+        let file = File::create(top.join(".git/index.lock")).unwrap();
+        assert_eq!(lock(top).unwrap().path, top.join(".git/index.lock"));
+        file.set_modified(SystemTime::now() - OLDEST_LOCK).unwrap();
+        assert_eq!(lock(top), None, "somebody killed that git");
     }
 
     #[test]
@@ -77,9 +76,9 @@ mod tests {
         fs::create_dir_all(&git).unwrap();
         fs::create_dir(&tree).unwrap();
         fs::write(tree.join(NAME), "gitdir: ../main/.git/worktrees/tree\n").unwrap();
-        assert!(!is_at_work(&tree));
+        assert_eq!(lock(&tree), None);
         File::create(git.join("index.lock")).unwrap();
-        assert!(is_at_work(&tree));
+        assert!(lock(&tree).is_some());
     }
 
     #[test]

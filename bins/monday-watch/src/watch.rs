@@ -8,6 +8,7 @@ use monday_shared::protocol::watch::{Changed, Event, Mode, PATHS_NAMED, WatchSpe
 
 use crate::backend::{Notice, Source};
 use crate::debounce::Debounce;
+use crate::repository::Lock;
 use crate::root::{Eyes, Root};
 
 /// The paths of an event have so many bytes together at most, so that its line keeps well below the limit of a message
@@ -20,6 +21,8 @@ pub(crate) struct Watch {
     spec: WatchSpec,
     roots: Vec<Root>,
     debounce: Debounce,
+    /// What git holds and is not waited for any more.
+    not_awaited: Option<Lock>,
     /// The mode that was told last.
     told_mode: Mode,
 }
@@ -29,6 +32,7 @@ impl Watch {
         Self {
             told_mode: mode(&roots),
             debounce: Debounce::new(spec.debounce.0),
+            not_awaited: None,
             spec,
             roots,
         }
@@ -71,11 +75,24 @@ impl Watch {
             return true;
         }
         let is_due = self.debounce.due().is_some_and(|due| now >= due);
-        if is_due && self.roots.iter().any(Root::is_half_done) {
-            self.debounce.hold(now);
-            return false;
+        if is_due && let Some(lock) = self.roots.iter().find_map(Root::git_lock) {
+            if self.not_awaited.as_ref() != Some(&lock) && self.debounce.hold(now) {
+                return false;
+            }
+            self.await_no_longer(lock);
         }
         self.debounce.take(now)
+    }
+
+    fn await_no_longer(&mut self, lock: Lock) {
+        if self.not_awaited.as_ref() == Some(&lock) {
+            return;
+        }
+        tracing::warn!(
+            "{} is there and has been waited for: git is busy or was killed (then remove the file); what changes is told without waiting for it",
+            lock.path.display()
+        );
+        self.not_awaited = Some(lock);
     }
 
     /// The system dropped events.

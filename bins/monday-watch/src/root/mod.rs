@@ -15,7 +15,7 @@ use crate::backend::{self, Place, RootId, Source, Use, Wd};
 use crate::change::Batch;
 use crate::limit::Exhausted;
 use crate::platform;
-use crate::repository;
+use crate::repository::{self, Lock};
 use crate::rules::{PatternError, Rules};
 use crate::snapshot::Fingerprint;
 use crate::tree::{Eye, Tree};
@@ -215,15 +215,15 @@ impl Root {
         }
     }
 
-    /// Whether what happened is only a part of what git is about to do.
-    pub(crate) fn is_half_done(&self) -> bool {
+    /// What git holds if what happened is only a part of what it is about to do.
+    pub(crate) fn git_lock(&self) -> Option<Lock> {
         let (within, real) = match &self.site {
-            _ if self.batch.is_empty() => return false,
-            Site::Missing => return false,
-            Site::File { real, .. } => (false, real.as_path()),
-            Site::Folder { tree, .. } => (tree.git_is_at_work(), tree.real()),
+            _ if self.batch.is_empty() => return None,
+            Site::Missing => return None,
+            Site::File { real, .. } => (None, real.as_path()),
+            Site::Folder { tree, .. } => (tree.git_lock(), tree.real()),
         };
-        within || repository::top_of(real).is_some_and(|top| repository::is_at_work(&top))
+        within.or_else(|| repository::lock(&repository::top_of(real)?))
     }
 
     /// Ends every use of the source.

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use crate::backend::{AddError, FolderId, Place, RootId, Source, Use, Wd};
 use crate::change::Kind;
-use crate::repository;
+use crate::repository::{self, Lock};
 use crate::rules::{Level, Rules};
 use crate::snapshot::Snapshot;
 
@@ -192,12 +192,12 @@ impl Tree {
         Some((self.unreadable.len(), self.real_path(&first)))
     }
 
-    /// Whether git is at work in it.
-    pub(crate) fn git_is_at_work(&self) -> bool {
+    /// What git holds if it is at work in it.
+    pub(crate) fn git_lock(&self) -> Option<Lock> {
         let below = self.repositories.iter().filter_map(|id| self.below(*id));
         below
             .map(|below| self.real_path(&below))
-            .any(|top| repository::is_at_work(&top))
+            .find_map(|top| repository::lock(&top))
     }
 
     /// The ignore files above it have changed.

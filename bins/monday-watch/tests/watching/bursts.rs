@@ -62,6 +62,22 @@ async fn what_git_has_done_in_part_is_not_told() {
 }
 
 #[tokio::test]
+async fn a_lock_that_a_killed_git_left_behind_keeps_nobody_waiting_for_long() {
+    let mut world = World::new();
+    world.write("repo/.git/HEAD", "x");
+    world.write("repo/a", "1");
+    world.watch(&["repo"]).await;
+    world.write("repo/.git/index.lock", "");
+    let begun = std::time::Instant::now();
+    world.expect_only("repo/a").await;
+    // It is not waited for again.
+    world.expect_only("repo/a").await;
+    // A minute is how long such a lock may be one of a git that is alive.
+    assert!(begun.elapsed() < std::time::Duration::from_secs(30));
+    assert!(world.path("repo/.git/index.lock").exists());
+}
+
+#[tokio::test]
 async fn of_fifty_thousand_new_files_in_new_folders_none_is_lost() {
     let mut world = World::in_memory();
     world.write("a", "1");
