@@ -58,7 +58,9 @@ Output:
 The end:
   COMMAND runs in a session of its own. When it ends, or when monday-run gets INT,
   TERM or HUP (which COMMAND gets then), every process that it started ends with
-  it: asked first, killed after --stop-timeout. A second signal kills at once.
+  it: asked first, then killed. COMMAND and its process group have --stop-timeout
+  for that, what COMMAND leaves behind a second of it at most. A second signal
+  kills at once.
   The exit status is COMMAND's (128 + number if a signal ended it), 1 if it cannot
   be started, 2 for wrong flags, 124 if it was not ready in time.
 

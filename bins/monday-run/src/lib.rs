@@ -17,7 +17,7 @@
 //!
 //! From a process to a reader:
 //!
-//! - `output` reads a stream to its last byte, `lines` cuts it into lines, the hub of `monday_shared` fans them out to
+//! - `output` reads a stream to its last byte, `lines` cuts it into lines, `tap` looks for one, the hub of `monday_shared` fans them out to
 //!   the control socket and to standard output, where `text` shows them;
 //! - [`run`] is the life of the executable around all this.
 
@@ -42,5 +42,6 @@ pub mod spec;
 mod state;
 mod stop;
 mod stop_commands;
+mod tap;
 mod text;
 mod words;

@@ -14,6 +14,7 @@ use monday_shared::rpc::hub::Hub;
 use nix::sys::signal::Signal;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
 
 use crate::children::{Children, Ended, Left};
 use crate::helper::{Helper, Helpers, Inside};
@@ -48,6 +49,8 @@ pub(crate) struct Live {
     switches: output::Switches,
     sinks: Sinks,
     unwanted: bool,
+    /// Nobody is listened to any more.
+    deaf: CancellationToken,
     log: Option<Writer>,
     probing: Option<AbortHandle>,
     stop_commands: Option<AbortHandle>,
@@ -77,6 +80,7 @@ impl Live {
             readers: JoinSet::new(),
             switches: output::Switches::default(),
             unwanted: false,
+            deaf: CancellationToken::new(),
             log: None,
             probing: None,
             stop_commands: None,
@@ -140,6 +144,7 @@ impl Live {
             self.children.kill();
             tokio::time::sleep(SWEEP_PAUSE).await;
         }
+        self.deaf.cancel();
         self.sinks.log = None;
         if let Some(log) = self.log.take() {
             log.finish().await;
@@ -257,7 +262,10 @@ impl Processes for Live {
             log: self.log.as_ref().map(Writer::log),
             tap,
         };
-        self.switches = output::Switches::default();
+        self.switches = output::Switches {
+            kept: spec.keep_children().then(|| self.deaf.clone()),
+            ..output::Switches::default()
+        };
         if self.unwanted {
             self.switches.unwanted.cancel();
         }
@@ -311,6 +319,10 @@ impl Processes for Live {
         if let Some(task) = self.stop_commands.take() {
             task.abort();
         }
+    }
+
+    fn keep(&mut self) {
+        self.children.keep_group();
     }
 
     fn over(&mut self, everybody: bool) {

@@ -4,8 +4,9 @@
 //! what cannot be written is counted, and the count is written once that works again.
 
 use std::ffi::OsString;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Write as _};
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use monday_shared::life::report::Format as _;
@@ -89,20 +90,20 @@ struct Rotating {
     text: Text,
     /// Lines that could not be written since the last that could.
     lost: u64,
+    /// It could not be renamed the last time, which was said.
+    is_stuck: bool,
 }
 
 impl Rotating {
     fn open(settings: LogFile) -> io::Result<Self> {
-        let file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&settings.path)?;
+        let (file, bytes) = open(&settings.path)?;
         Ok(Self {
-            bytes: file.metadata()?.len(),
+            bytes,
             file,
             settings,
             text: Text::for_file(),
             lost: 0,
+            is_stuck: false,
         })
     }
 
@@ -137,21 +138,64 @@ impl Rotating {
     }
 
     fn rotate(&mut self) -> io::Result<()> {
-        let path = &self.settings.path;
         if self.settings.keep == 0 {
             self.file.set_len(0)?;
             self.bytes = 0;
             return Ok(());
         }
-        for number in (1..self.settings.keep).rev() {
-            // One that is not there yet is no fault.
-            let _ = std::fs::rename(numbered(path, number), numbered(path, number + 1));
+        let renamed = self.rename();
+        if let Err(error) = &renamed
+            && !self.is_stuck
+        {
+            let path = self.settings.path.display();
+            tracing::warn!(%error, "cannot rename the log file {path}, which goes on growing");
         }
-        std::fs::rename(path, numbered(path, 1))?;
-        self.file = OpenOptions::new().create(true).append(true).open(path)?;
-        self.bytes = 0;
+        self.is_stuck = renamed.is_err();
+        // In any case: somebody may have removed or replaced it.
+        (self.file, self.bytes) = open(&self.settings.path)?;
         Ok(())
     }
+
+    /// Makes room at the path. A file that somebody has removed is no fault, and no reason to move those before it.
+    fn rename(&self) -> io::Result<()> {
+        let path = &self.settings.path;
+        let is_there = |path: &Path| path.symlink_metadata().is_ok();
+        if !is_there(path) {
+            return Ok(());
+        }
+        let keep = self.settings.keep;
+        // Only as far as there is need: this is tried again if the last step fails, and must not push all of them out.
+        let free = (1..keep).find(|&number| !is_there(&numbered(path, number)));
+        for number in (1..free.unwrap_or(keep)).rev() {
+            std::fs::rename(numbered(path, number), numbered(path, number + 1))?;
+        }
+        std::fs::rename(path, numbered(path, 1))
+    }
+}
+
+/// Opens the file, which is continued if it exists, and says how many bytes it has. What could keep us waiting is refused: a
+/// pipe would until somebody reads it.
+fn open(path: &Path) -> io::Result<(File, u64)> {
+    let check = |metadata: &Metadata| {
+        let kind = metadata.file_type();
+        if kind.is_fifo() || kind.is_socket() {
+            let why = "it is a pipe or a socket, and a log file has to be a regular file";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        }
+        Ok(())
+    };
+    if let Ok(metadata) = path.metadata() {
+        check(&metadata)?;
+    }
+    let file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        // It may have become a pipe since.
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path)?;
+    let metadata = file.metadata()?;
+    check(&metadata)?;
+    Ok((file, metadata.len()))
 }
 
 /// `api.log` becomes `api.log.1`.
@@ -239,6 +283,57 @@ mod tests {
             read(folder.path(), "x.log").unwrap(),
             "(2 lines were lost here)\nback\n"
         );
+    }
+
+    #[test]
+    fn a_file_that_was_removed_is_begun_anew_and_those_before_it_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut file = Rotating::open(settings(folder.path(), 8, 2)).unwrap();
+        file.output(line("no 1"));
+        file.output(line("no 2"));
+        std::fs::remove_file(folder.path().join("x.log")).unwrap();
+        for number in 3..=4 {
+            file.output(line(&format!("no {number}")));
+        }
+        assert_eq!(read(folder.path(), "x.log").unwrap(), "no 4\n");
+        assert_eq!(read(folder.path(), "x.log.1").unwrap(), "no 3\n");
+        assert_eq!(read(folder.path(), "x.log.2").unwrap(), "no 1\n");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_renamed_is_continued() {
+        let folder = tempfile::tempdir().unwrap();
+        // Not even root can rename a file over a folder.
+        let obstacle = folder.path().join("x.log.1");
+        std::fs::create_dir(&obstacle).unwrap();
+        let mut file = Rotating::open(settings(folder.path(), 8, 1)).unwrap();
+        for number in 1..=3 {
+            file.output(line(&format!("no {number}")));
+        }
+        assert_eq!(read(folder.path(), "x.log").unwrap(), "no 1\nno 2\nno 3\n");
+        std::fs::remove_dir(obstacle).unwrap();
+        file.output(line("no 4"));
+        assert_eq!(read(folder.path(), "x.log").unwrap(), "no 4\n");
+        assert_eq!(
+            read(folder.path(), "x.log.1").unwrap(),
+            "no 1\nno 2\nno 3\n"
+        );
+    }
+
+    #[test]
+    fn a_pipe_is_refused_at_once_whether_or_not_somebody_reads_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = settings(folder.path(), 8, 2);
+        nix::unistd::mkfifo(&settings.path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let refused = || Rotating::open(settings.clone()).unwrap_err().to_string();
+        assert!(refused().contains("regular file"));
+        let reader = OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open(&settings.path)
+            .unwrap();
+        assert!(refused().contains("regular file"));
+        drop(reader);
     }
 
     #[test]

@@ -5,18 +5,19 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use monday_shared::protocol::run::{Event, Line, Output, Stream};
+use monday_shared::protocol::run::{Event, Output, Stream};
 use monday_shared::rpc::hub::Hub;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use regex::bytes::Regex;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe::Receiver;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::log_file::Log;
 use monday_shared::lines::{Batch, Last, Splitter};
+
+use crate::log_file::Log;
+use crate::tap::Tap;
 
 /// What one read takes at most: what a pipe holds by default.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -47,25 +48,9 @@ pub(crate) struct Switches {
     pub(crate) over: CancellationToken,
     /// Nobody takes output any more: the pipe is closed, which a writing command notices as it would without us.
     pub(crate) unwanted: CancellationToken,
-}
-
-/// Looks for a line.
-#[derive(Clone, Debug)]
-pub(crate) struct Tap {
-    pattern: Regex,
-    matched: CancellationToken,
-}
-
-impl Tap {
-    pub(crate) fn new(pattern: Regex, matched: CancellationToken) -> Self {
-        Self { pattern, matched }
-    }
-
-    fn look_at(&self, lines: &[Line]) {
-        if !self.matched.is_cancelled() && lines.iter().any(|line| self.pattern.is_match(&line.0)) {
-            self.matched.cancel();
-        }
-    }
+    /// If what the command leaves behind is to live on, it is listened to until this is said: a process that writes into a
+    /// pipe that nobody reads is killed by that.
+    pub(crate) kept: Option<CancellationToken>,
 }
 
 /// Where output goes.
@@ -111,11 +96,40 @@ pub(crate) async fn forward(
     };
     let last = reader.splitter.end();
     reader.publish(last).await;
-    read
+    if let (Ok(End::LastWords), Some(deaf)) = (&read, switches.kept) {
+        tokio::spawn(reader.go_on(switches.unwanted, deaf));
+    }
+    read.map(|_| ())
+}
+
+/// Why nothing more is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// Nobody can write any more.
+    OfStream,
+    /// Nobody is left of the command who is to be waited for.
+    LastWords,
 }
 
 impl Reader {
-    async fn read_all(&mut self, over: &CancellationToken) -> io::Result<()> {
+    /// Listens to those who live on, and holds nobody up: all that is waited for was read before.
+    async fn go_on(mut self, unwanted: CancellationToken, deaf: CancellationToken) {
+        self.sinks.tap = None;
+        let never_over = CancellationToken::new();
+        let read = tokio::select! {
+            biased;
+            () = unwanted.cancelled() => return,
+            () = deaf.cancelled() => return,
+            read = self.read_all(&never_over) => read,
+        };
+        if let Err(error) = read {
+            tracing::warn!(%error, "cannot read what the command's children write any further");
+        }
+        let last = self.splitter.end();
+        self.publish(last).await;
+    }
+
+    async fn read_all(&mut self, over: &CancellationToken) -> io::Result<End> {
         let mut chunk = vec![0; CHUNK_BYTES];
         let mut prompt_at = None;
         let mut last_words_end = None;
@@ -124,18 +138,19 @@ impl Reader {
                 last_words_end = Some(Instant::now() + LAST_WORDS);
             }
             if last_words_end.is_some_and(|end| Instant::now() >= end) {
-                return self.read_what_is_there(&mut chunk).await;
+                self.read_what_is_there(&mut chunk).await?;
+                return Ok(End::LastWords);
             }
             // Counted only while waiting: a reader who pushes back costs nobody the last lines.
             let silent_at = last_words_end.map(|_| Instant::now() + SILENCE);
             let batch = tokio::select! {
                 biased;
                 read = self.pipe.read(&mut chunk) => match end_of_terminal(read)? {
-                    0 => return Ok(()),
+                    0 => return Ok(End::OfStream),
                     bytes => self.splitter.push(chunk.get(..bytes).unwrap_or_default()),
                 },
                 () = over.cancelled(), if last_words_end.is_none() => continue,
-                () = at(silent_at) => return Ok(()),
+                () = at(silent_at) => return Ok(End::LastWords),
                 () = at(prompt_at) => self.splitter.flush(),
             };
             if batch.is_some() || !self.splitter.waits() {
@@ -172,7 +187,7 @@ impl Reader {
         Ok(())
     }
 
-    async fn publish(&self, batch: Option<Batch>) {
+    async fn publish(&mut self, batch: Option<Batch>) {
         let Some(Batch { lines, last }) = batch else {
             return;
         };
@@ -183,8 +198,8 @@ impl Reader {
             partial: last == Last::Piece,
             unterminated: last == Last::Unterminated,
         };
-        if let Some(tap) = &self.sinks.tap {
-            tap.look_at(&output.lines);
+        if let Some(tap) = &mut self.sinks.tap {
+            tap.look_at(&output);
         }
         if let Some(log) = &self.sinks.log {
             log.put(output.clone()).await;

@@ -29,17 +29,15 @@ pub(crate) enum Verdict {
 pub(crate) struct Restarts {
     policy: RestartPolicy,
     backoff: Backoff,
-    /// New starts since the last one that was well, or that somebody asked for.
+    /// New starts since the last life that was well for long enough, or since somebody asked for a start.
     in_a_row: u32,
 }
 
 /// One life, as far as it matters here.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lived {
-    /// How long.
-    pub(crate) alive: Duration,
-    /// It was ready once, or was not asked to be.
-    pub(crate) was_ready: bool,
+    /// How long it was well: since it was ready, or from its start if it did not have to be.
+    pub(crate) well: Duration,
     /// Its end was a failure.
     pub(crate) failed: bool,
 }
@@ -68,7 +66,7 @@ impl Restarts {
         if !wanted {
             return Verdict::Done;
         }
-        if lived.was_ready || lived.alive >= Policy::APPS.healthy_after {
+        if lived.well >= Policy::APPS.healthy_after {
             self.forget();
         }
         if self
@@ -82,7 +80,7 @@ impl Restarts {
         }
         self.in_a_row += 1;
         Verdict::Again {
-            after: self.backoff.failed_after(lived.alive),
+            after: self.backoff.failed_after(lived.well),
             number: self.in_a_row,
         }
     }
@@ -114,8 +112,7 @@ mod tests {
     }
 
     const FAILED: Lived = Lived {
-        alive: Duration::ZERO,
-        was_ready: false,
+        well: Duration::ZERO,
         failed: true,
     };
 
@@ -162,20 +159,16 @@ mod tests {
     }
 
     #[test]
-    fn a_life_that_was_ready_or_long_begins_a_new_row() {
-        let long = Lived {
-            alive: Duration::from_secs(10),
-            ..FAILED
-        };
-        let ready = Lived {
-            was_ready: true,
-            ..FAILED
-        };
-        for well in [long, ready] {
+    fn only_a_life_that_was_well_for_long_begins_a_new_row() {
+        for (seconds, next) in [(9, None), (10, Some(1))] {
             let mut restarts = restarts(RestartWhen::OnFailure, Some(2));
             restarts.ended(FAILED);
             restarts.ended(FAILED);
-            assert_eq!(number(restarts.ended(well)), Some(1));
+            let lived = Lived {
+                well: Duration::from_secs(seconds),
+                ..FAILED
+            };
+            assert_eq!(number(restarts.ended(lived)), next);
         }
     }
 

@@ -93,6 +93,8 @@ pub async fn run(settings: Settings) -> Result<u8, RunError> {
         give_up_at: None,
         ready_later,
         said: String::new(),
+        unready: false,
+        asked: false,
         sidecar,
     };
     let status = match spec {
@@ -147,6 +149,10 @@ struct Run {
     only_printed: bool,
     /// The last reason that was said.
     said: String,
+    /// Whether the last state was that of a command that is not ready yet.
+    unready: bool,
+    /// Somebody asked for the end.
+    asked: bool,
     /// Whether we are ready only when the command is, and it was not yet.
     ready_later: bool,
     /// When output that nobody reads is given up.
@@ -225,7 +231,7 @@ impl Run {
             changed = self.states.changed() => match changed {
                 Ok(()) => {
                     let state = self.states.borrow_and_update().clone();
-                    self.say(state.reason.as_ref());
+                    self.say(&state);
                     Ok(Happened::State(state))
                 }
                 // The guardian ends only when it is told to, and its answer is waited for then.
@@ -244,9 +250,17 @@ impl Run {
     }
 
     /// Says what is waited for, or could not be done, once. A client gets it as an event.
-    fn say(&mut self, reason: Option<&String>) {
-        if let Some(reason) = reason
+    fn say(&mut self, state: &State) {
+        let was_unready = std::mem::replace(&mut self.unready, state.ready == Some(false));
+        // That it was not ready in time is what is said last, or when it is started again.
+        let is_said_later = match state.phase {
+            Phase::Stopping => was_unready && !self.asked,
+            Phase::Failed => state.ready == Some(false),
+            _ => false,
+        };
+        if let Some(reason) = &state.reason
             && self.only_printed
+            && !is_said_later
             && self.said != *reason
         {
             tracing::warn!("{reason}");
@@ -263,6 +277,7 @@ impl Run {
 
     /// Stops the command and the guardian; a second signal meanwhile kills.
     async fn end(&mut self, how: How) -> Result<State, RunError> {
+        self.asked = true;
         let guardian = self.guardian.clone();
         let mut end = std::pin::pin!(guardian.end(how));
         loop {

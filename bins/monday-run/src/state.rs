@@ -9,7 +9,7 @@
 //! This file holds what is asked for; what happens by itself is in `course`.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use monday_shared::protocol::run::{Exit, Phase, State};
 use nix::sys::signal::Signal;
@@ -44,6 +44,8 @@ pub(crate) trait Processes {
     fn run_stop_commands(&mut self, generation: u64, spec: &Arc<CheckedSpec>);
     /// Ends the stop commands.
     fn end_stop_commands(&mut self);
+    /// Whoever is left of this generation lives on, and is not looked at any more.
+    fn keep(&mut self);
     /// Everybody is gone of this generation, or those who are not are given up.
     fn over(&mut self, everybody: bool);
 }
@@ -83,9 +85,21 @@ enum Life {
 /// What is known of the present life.
 #[derive(Clone, Copy, Debug)]
 struct Lived {
+    /// When it became ready; when it was started, as long as it is not.
     since: Instant,
     /// Whether it is ready, if it has to be.
     ready: Option<bool>,
+}
+
+impl Lived {
+    /// How long it has been well. One that is not ready has not been, however long it lives.
+    fn well(self, now: Instant) -> Duration {
+        if self.ready == Some(false) {
+            Duration::ZERO
+        } else {
+            now.saturating_duration_since(self.since)
+        }
+    }
 }
 
 /// Why the command ends.

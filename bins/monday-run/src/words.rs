@@ -24,8 +24,17 @@ fn names(processes: &[Process]) -> String {
 pub(crate) fn waiting(processes: &[Process], killed_in: Option<Duration>) -> String {
     let who = names(processes);
     match killed_in {
-        Some(time) => format!("waiting for {who}; killed in {} s", time.as_secs()),
+        Some(left) => format!("waiting for {who}; killed in {}", rounded(left)),
         None => format!("killing {who}"),
+    }
+}
+
+/// A time that passes while it is read: seconds, and their parts if it is soon over.
+fn rounded(left: Duration) -> String {
+    if left < Duration::from_secs(3) {
+        time(left)
+    } else {
+        format!("{:.0} s", left.as_secs_f64())
     }
 }
 
@@ -57,6 +66,14 @@ mod tests {
     fn a_short_time_is_told_in_milliseconds() {
         assert_eq!(time(Duration::from_micros(20_400)), "20 ms");
         assert_eq!(time(Duration::from_millis(500)), "0.5 s");
+    }
+
+    #[test]
+    fn the_time_that_is_left_is_never_told_as_none() {
+        let told = |millis| waiting(&[], Some(Duration::from_millis(millis)));
+        assert!(told(500).ends_with("killed in 0.5 s"), "{}", told(500));
+        assert!(told(40).ends_with("killed in 40 ms"));
+        assert!(told(7990).ends_with("killed in 8 s"));
     }
 
     #[test]

@@ -32,6 +32,9 @@ pub(super) struct CommandArgs {
     stop_signal: String,
 
     /// How long COMMAND may take to stop before all of it is killed; 0 kills at once
+    ///
+    /// What COMMAND leaves behind when it and its process group have ended, or when it ends by itself, has a second of that
+    /// at most: it lost who it worked for.
     #[arg(long, value_name = "TIME", default_value = "10s", requires = "command")]
     stop_timeout: Span,
 
@@ -80,7 +83,8 @@ pub(super) struct CommandArgs {
 
     /// Let live what COMMAND leaves behind
     ///
-    /// All of it when COMMAND ends by itself, what is not of its process group when it is stopped.
+    /// All of it when COMMAND ends by itself, what is not of its process group when it is stopped. What writes to COMMAND's
+    /// output is heard as long as monday-run lives, and usually dies of the next line then: let it write elsewhere.
     #[arg(long, requires = "command", help_heading = MORE)]
     keep_children: bool,
 

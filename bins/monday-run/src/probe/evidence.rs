@@ -6,9 +6,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::helper::Helpers;
 use crate::notify::NotifySocket;
-use crate::output::Tap;
 use crate::spawn::SpawnError;
 use crate::spec::CheckedSpec;
+use crate::tap::Tap;
 
 /// What a probe looks at beside the network.
 #[derive(Debug)]

@@ -61,6 +61,7 @@ impl<P: Processes> Machine<P> {
         match ready {
             Ok(()) => {
                 lived.ready = Some(true);
+                lived.since = now;
                 self.reason = None;
                 self.changed();
             }
@@ -99,6 +100,7 @@ impl<P: Processes> Machine<P> {
                     sequence,
                 };
                 if spec.keep_children() {
+                    self.processes.keep();
                     self.over(now, &[]);
                     return;
                 }
@@ -227,8 +229,7 @@ impl<P: Processes> Machine<P> {
     fn perhaps_again(&mut self, now: Instant, why: &Why, lived: Lived) {
         let failed = *why != Why::Itself || self.exit != Some(Exit::Code(0));
         let verdict = self.restarts.ended(restart::Lived {
-            alive: now.saturating_duration_since(lived.since),
-            was_ready: lived.ready == Some(true),
+            well: lived.well(now),
             failed,
         });
         self.heed(now, verdict);
@@ -273,8 +274,7 @@ impl<P: Processes> Machine<P> {
             self.life = Life::Resting(Phase::Failed);
             self.reason = Some(text);
             let verdict = self.restarts.ended(restart::Lived {
-                alive: std::time::Duration::ZERO,
-                was_ready: false,
+                well: std::time::Duration::ZERO,
                 failed: true,
             });
             self.heed(now, verdict);

@@ -35,6 +35,7 @@ enum Did {
     Kill,
     RunStopCommands,
     EndStopCommands,
+    Keep,
     Over,
 }
 
@@ -124,6 +125,10 @@ impl Processes for Double {
 
     fn end_stop_commands(&mut self) {
         self.did(Did::EndStopCommands);
+    }
+
+    fn keep(&mut self) {
+        self.did(Did::Keep);
     }
 
     fn over(&mut self, _: bool) {
@@ -565,6 +570,61 @@ fn a_command_that_is_not_ready_in_time_is_started_again_if_that_is_the_policy() 
 }
 
 #[test]
+fn neither_a_life_that_was_never_ready_nor_one_that_was_ready_for_a_moment_is_forgotten() {
+    let long = Duration::from_secs(60);
+    for ready_for in [None, Some(Duration::from_secs(1))] {
+        let mut now = Instant::now();
+        let mut machine = started(
+            now,
+            with(|spec| {
+                spec.ready = Some(Readiness::new(Probe::Notify));
+                spec.restart.when = RestartWhen::OnFailure;
+                spec.restart.max_restarts = Some(1);
+            }),
+        );
+        for generation in 1..=2 {
+            now += long;
+            match ready_for {
+                None => machine.probed(now, generation, Err("too late".to_owned())),
+                Some(time) => {
+                    machine.probed(now, generation, Ok(()));
+                    now += time;
+                }
+            }
+            end_leader(&mut machine, now, Exit::Code(1));
+            if generation == 1 {
+                assert_eq!(machine.state().phase, Phase::Waiting);
+                now = machine.wake_at().unwrap();
+                machine.time(now);
+            }
+        }
+        let reason = machine.state().reason.unwrap();
+        assert!(reason.contains("given up after 1"), "{reason}");
+    }
+}
+
+#[test]
+fn one_that_was_ready_for_long_begins_a_new_row() {
+    let mut now = Instant::now();
+    let mut machine = started(
+        now,
+        with(|spec| {
+            spec.ready = Some(Readiness::new(Probe::Notify));
+            spec.restart.when = RestartWhen::OnFailure;
+            spec.restart.max_restarts = Some(1);
+        }),
+    );
+    for generation in 1..=3 {
+        machine.probed(now, generation, Ok(()));
+        now += Duration::from_secs(11);
+        end_leader(&mut machine, now, Exit::Code(1));
+        assert_eq!(machine.state().phase, Phase::Waiting, "{generation}");
+        now = machine.wake_at().unwrap();
+        machine.time(now);
+    }
+}
+
+#[test]
 fn stop_commands_run_before_the_signal() {
     let now = Instant::now();
     let spec = with(|spec| spec.stop_commands = vec![vec!["x".to_owned()]]);
@@ -596,7 +656,7 @@ fn what_a_command_leaves_behind_lives_on_if_it_shall() {
     machine.processes.strays = 1;
     end_leader(&mut machine, now, Exit::Code(0));
     assert_eq!(machine.state().phase, Phase::Exited);
-    assert_eq!(*machine.processes.did.borrow(), [Did::Over]);
+    assert_eq!(*machine.processes.did.borrow(), [Did::Keep, Did::Over]);
 }
 
 #[derive(Clone, Copy, Debug)]

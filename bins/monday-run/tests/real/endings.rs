@@ -304,9 +304,13 @@ fn a_stranger_who_holds_the_output_delays_the_end_only_a_moment() {
     let pid = run.wait_for_phase(Phase::Running).pid.unwrap();
     run.wait_for("up");
     let held = hold_output(pid);
+    let asked = Instant::now();
     run.signal(Signal::SIGTERM);
     let (status, _) = run.end();
     assert_eq!(status, 143);
+    // Two tenths of a second on an idle machine; without an end of the listening it would be for ever.
+    let took = asked.elapsed();
+    assert!(took < Duration::from_secs(10), "{took:?}");
     drop(held);
 }
 

@@ -62,6 +62,21 @@ fn a_line_says_so() {
 }
 
 #[test]
+fn a_line_that_comes_in_pieces_says_so_whole() {
+    let world = World::new();
+    // The second half comes when the first was shown as it is.
+    let mut run = start(
+        &world,
+        "log=^Server ready$",
+        "printf 'Server '; read x < go; echo ready",
+    );
+    go(&world);
+    run.wait_for("Server ");
+    go(&world);
+    wait_until_ready(&mut run);
+}
+
+#[test]
 fn a_connection_says_so() {
     let world = World::new();
     // A port that nobody listens on, until we do.
@@ -139,6 +154,7 @@ fn a_command_that_is_not_ready_in_time_is_stopped_with_status_124_and_the_last_r
         said.contains("not ready within 200ms") && said.contains("exit status 9"),
         "{said}"
     );
+    assert_eq!(said.matches("not ready within").count(), 1, "{said}");
     world.assert_empty();
 }
 

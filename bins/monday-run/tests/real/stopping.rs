@@ -100,6 +100,41 @@ fn kept_children_live_on_and_hold_nobody_up() {
 }
 
 #[test]
+fn one_that_ends_by_itself_keeps_the_children_of_its_own_group_as_well() {
+    let world = World::new();
+    let script = "sleep 1001 & exit 3";
+    let (status, _) = world
+        .start(&["--keep-children", "--", "sh", "-c", script])
+        .end();
+    assert_eq!(status, 3);
+    assert_eq!(world.survivors().len(), 1, "{:?}", world.survivors());
+}
+
+#[test]
+fn kept_children_may_write_and_are_heard_as_long_as_we_live() {
+    let world = World::new();
+    let script = "setsid sh -c 'while :; do echo tick; sleep 0.05; done' & exit 0";
+    let mut run = world.start(&[
+        "--keep-children",
+        "--restart=always",
+        "--restart-backoff=1h",
+        "--log-file=x.log",
+        "--",
+        "sh",
+        "-c",
+        script,
+    ]);
+    run.wait_for_phase(Phase::Waiting);
+    run.shown.clear();
+    // Far more than a pipe holds would be needed to see that nobody reads; a pipe that is closed is seen at once.
+    run.wait_for(&"tick\n".repeat(20));
+    run.signal(Signal::SIGTERM);
+    run.end();
+    let log = std::fs::read_to_string(world.path("x.log")).unwrap();
+    assert!(log.lines().count() > 20);
+}
+
+#[test]
 fn a_command_on_a_terminal_knows_it_and_its_output_is_the_same() {
     let world = World::new();
     let script = "test -t 0 && test -t 1 && test -t 2 && echo yes; echo direct > /dev/tty; echo err >&2; exit 4";
