@@ -18,7 +18,8 @@ use crate::view::console::tell;
 /// The flag that the background process gets.
 pub const FLAG: &str = "--in-background";
 
-/// Where it says what does not belong to any app; removed when it ends in order.
+/// Where it says what does not belong to any app; removed when it ends in order, and by whoever waits for it to be ready
+/// when it is not.
 pub const LOG: &str = "background.log";
 
 /// How long to wait between two looks for the socket.
@@ -49,6 +50,8 @@ pub async fn run(
         if let Some(status) = child.try_wait().map_err(Error::Background)? {
             show(&log);
             let _ = std::fs::remove_file(&log);
+            // Empty, unless a process that is not ours put something there.
+            let _ = std::fs::remove_dir(folder);
             return Ok(exit::status_code(status));
         }
         let is_up = match &mut ready {

@@ -121,7 +121,9 @@ pub async fn run(args: RunArgs) -> Result<u8, Error> {
     if let Some(ui) = ui {
         ui.finish().await;
     }
-    let _ = std::fs::remove_file(detach::log_in(&folder));
+    if !matches!(ended, Ok(Ended::NotReady(_))) {
+        let _ = std::fs::remove_file(detach::log_in(&folder));
+    }
     // Empty, unless a process that is not ours put something there.
     let _ = std::fs::remove_dir(&folder);
     ended?.into_exit_code()

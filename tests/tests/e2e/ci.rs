@@ -226,6 +226,29 @@ fn of_an_app_and_a_forward_of_one_name_the_chosen_side_runs() {
 }
 
 #[test]
+fn in_the_background_wait_means_the_same_and_failure_is_told_before_the_prompt_is_back() {
+    const YAML: &str = "\
+projects:
+  - name: shop
+    local:
+      - {name: api, run: 'sleep 0.3; echo serving; exec sleep 1000', ready: {log: serving}}
+";
+    let world = World::new();
+    let _ = supervise(&world, YAML, &["-d", "--wait", "--timeout", "60s"])
+        .finish()
+        .expect_code(0);
+    assert_eq!(status(&world)["apps"][0]["ready"], true);
+    let _ = tell(&world, &["down"]).expect_code(0);
+    for (run, code) in [("exec sleep 1000", 124), ("exit 3", 1)] {
+        let yaml = YAML.replace("sleep 0.3; echo serving; exec sleep 1000", run);
+        let failed = supervise(&world, &yaml, &["-d", "--wait", "--timeout", "500ms"]);
+        let failed = failed.finish().expect_code(code);
+        assert!(failed.stderr.contains("api"), "{}", failed.stderr);
+        let _ = tell(&world, &["status"]).expect_code(1);
+    }
+}
+
+#[test]
 fn in_the_background_it_is_waited_for_read_and_ended() {
     let world = World::new();
     let started = supervise(&world, YAML, &["-d"]).finish().expect_code(0);
