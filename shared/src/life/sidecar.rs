@@ -5,9 +5,11 @@ use std::io;
 use std::process::ExitStatus;
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use serde::Serialize;
 use tokio::process::Child;
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::args::{LifeArgs, OutputFormat};
@@ -24,7 +26,7 @@ use crate::rpc::service::{Service, Switches};
 use crate::socket::{ControlSocket, SocketError};
 use crate::start_fault::StartFault;
 
-/// How long COMMAND may take to end after `shutdown`: as long as an app by default.
+/// How long COMMAND may take to end after `shutdown` or a signal that ends: as long as an app by default.
 const COMMAND_GRACE: Duration = Duration::from_secs(10);
 
 /// How long COMMAND may take to end when the parent is gone.
@@ -250,15 +252,33 @@ impl Sidecar {
                 source,
             })
         };
+        let mut asked = false;
+        let mut killed_at = None;
         loop {
             let request = tokio::select! {
                 status = running.wait() => return ended(status),
+                () = at(killed_at) => {
+                    killed_at = None;
+                    running.signal(Signal::SIGKILL);
+                    continue;
+                }
                 request = self.next_caught() => request?,
             };
             match request {
-                // The terminal has told COMMAND as well, being in the same foreground group.
-                (Ending::Signal(_), true) => {}
-                (Ending::Signal(signal), false) => running.signal(signal),
+                // The terminal has told COMMAND as well, being in the same foreground group. What it makes of that is its
+                // affair: to some programs it means that they are to give up a line.
+                (Ending::Signal(Signal::SIGINT), true) => {}
+                (Ending::Signal(_), _) if asked => running.signal(Signal::SIGKILL),
+                (Ending::Signal(signal), from_terminal) => {
+                    asked = true;
+                    if !from_terminal {
+                        running.signal(signal);
+                    }
+                    // Whoever interrupts by hand can do so again.
+                    if signal != Signal::SIGINT {
+                        killed_at = Some(Instant::now() + COMMAND_GRACE);
+                    }
+                }
                 (Ending::ParentGone, _) => return ended(running.stop(LIFELINE_GRACE).await),
                 (Ending::Shutdown | Ending::Command(_), _) => {
                     return ended(running.stop(COMMAND_GRACE).await);
@@ -278,5 +298,13 @@ impl Sidecar {
         if let Some(reporter) = self.reporter.take() {
             reporter.finish().await;
         }
+    }
+}
+
+/// Ends then; without a moment, never.
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }

@@ -12,6 +12,7 @@ for_every_executable_with_a_command! {
     standard_input_and_output_are_commands_alone,
     it_is_ready_before_command_runs,
     a_signal_goes_to_command_whose_status_counts,
+    a_stubborn_command_is_killed_by_the_second_signal,
     a_command_that_is_killed_gives_128_more_than_the_signal,
     a_command_that_cannot_be_run_is_named_with_status_1,
     shutdown_ends_command_as_well,
@@ -71,6 +72,20 @@ fn a_signal_goes_to_command_whose_status_counts(name: &'static str) {
     process.signal(Signal::SIGTERM);
     process.line_with("caught");
     assert_eq!(process.wait(), 9);
+}
+
+fn a_stubborn_command_is_killed_by_the_second_signal(name: &'static str) {
+    let world = World::new();
+    let script = "trap 'echo no' INT; trap '' TERM; echo up; while :; do sleep 0.05; done";
+    for second in [Signal::SIGINT, Signal::SIGTERM] {
+        let mut process = with_script(&world, name, script);
+        process.line_with("up");
+        process.signal(Signal::SIGINT);
+        process.line_with("no");
+        process.signal(second);
+        assert_eq!(process.wait(), 137);
+        world.assert_no_survivors(PATIENCE);
+    }
 }
 
 fn a_command_that_is_killed_gives_128_more_than_the_signal(name: &'static str) {
