@@ -14,6 +14,9 @@ HONCHO := 2.0.0
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 RELEASE := $(TARGET)/release
+# The agent's image, as monday-fwd expects it by itself: a name that nobody can own. Its archive.
+IMAGE ?= monday.internal/agent:$(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
+IMAGE_OUT ?= $(TARGET)/monday-agent.tar
 EXECUTABLES := monday-supervisor monday-run monday-watch monday-fwd monday-ipalias monday-tcpproxy
 
 SHARE := $(DESTDIR)$(PREFIX)/share
@@ -23,13 +26,18 @@ ZSH_COMPLETIONS := $(SHARE)/zsh/site-functions
 FISH_COMPLETIONS := $(SHARE)/fish/vendor_completions.d
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test lint bench peers install uninstall clean
+.PHONY: help demo build image test lint bench peers install uninstall clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## Build every executable into target/release
 	$(CARGO) build --release --workspace --bins
+
+image: ## Write the image of the agent of kubernetes-remote into IMAGE_OUT (default: target/monday-agent.tar), without Docker
+	$(CARGO) rustc --release --quiet -p monday-agent --bin monday-agent -- -C target-feature=+crt-static
+	bins/monday-agent/archive $(IMAGE) /monday-agent $(RELEASE)/monday-agent $(IMAGE_OUT) 65532:65532
+	@echo "$(IMAGE) is in $(IMAGE_OUT)"
 
 demo: ## Run the demo project: two services and a proxy, no root needed (DEMO_FOR=20s ends it by itself)
 	@$(CARGO) build --quiet --release --bins -p monday-supervisor -p monday-run -p monday-ipalias -p monday-tcpproxy

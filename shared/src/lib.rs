@@ -10,8 +10,10 @@
 //! - [`lease`]: what lets the next one end the processes that survived a guardian;
 //! - [`identity`]: what root does for a user, it does as that user; [`handover`]: how it hands over a port below 1024;
 //! - what whoever relays needs: [`accept`], [`address`], [`dial`], [`half_closed`], [`open_files`];
-//! - small pieces that would otherwise be written several times: [`address_env`], [`ask`], [`backoff`], [`duration`], [`holder`],
-//!   [`hostname`], [`lines`], [`name_colour`], [`signal_name`], [`start_fault`], [`timestamp`].
+//! - small pieces that would otherwise be written several times: [`address_env`], [`ask`], [`backoff`],
+//!   [`channel_relay`], [`duration`], [`holder`],
+//!   [`hostname`], [`lines`], [`name_colour`], [`signal_name`], [`start_fault`], [`state_dir`],
+//!   [`timestamp`].
 //!
 //! `shared` knows no other crate of the workspace. The wire format is documented in `shared/PROTOCOL.md`.
 
@@ -21,6 +23,7 @@ pub mod address_env;
 pub mod amount;
 pub mod ask;
 pub mod backoff;
+pub mod channel_relay;
 pub mod dial;
 pub mod duration;
 pub mod half_closed;
@@ -41,4 +44,5 @@ pub mod rpc;
 pub mod signal_name;
 pub mod socket;
 pub mod start_fault;
+pub mod state_dir;
 pub mod timestamp;

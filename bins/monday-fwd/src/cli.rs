@@ -10,6 +10,9 @@ use monday_shared::life::LifeArgs;
 use monday_shared::protocol::fwd::ForwardSpec;
 
 use crate::kubernetes::KubernetesArgs;
+use crate::kubernetes_remote::KubernetesRemoteArgs;
+use crate::kubernetes_remote::restore::RestoreArgs;
+use crate::kubernetes_remote::watcher::WatcherArgs;
 use crate::ssh::{SshArgs, SshRemoteArgs};
 
 const EXAMPLES: &str = "\
@@ -20,6 +23,8 @@ Examples:
       shows port 3000 of this machine as port 8080 of the other
   monday-fwd kubernetes --context dev -n shop deployment/orders orders@8080:http
       leads port 8080 of this machine to a pod of the Deployment, whichever that is at the moment
+  monday-fwd kubernetes-remote --context dev -n shop deployment/orders 8080:3000
+      leads what the Deployment's pods get at port 8080 to port 3000 of this machine, and puts it back at the end
   monday-fwd --control /tmp/fwd.sock
       takes its forwards from the control socket: methods open, close, list and status";
 
@@ -59,16 +64,43 @@ enum KindArgs {
     Ssh(SshArgs),
     SshRemote(SshRemoteArgs),
     Kubernetes(KubernetesArgs),
+    KubernetesRemote(KubernetesRemoteArgs),
+    Restore(RestoreArgs),
+    /// Puts clusters back when its parent is killed
+    #[command(hide = true)]
+    RemoteWatcher(WatcherArgs),
 }
 
 impl KindArgs {
-    fn common(&self) -> &Common {
+    /// What a kind of forward has; nothing for what is none.
+    fn common(&self) -> Option<&Common> {
         match self {
-            Self::Ssh(args) => args.common(),
-            Self::SshRemote(args) => args.common(),
-            Self::Kubernetes(args) => args.common(),
+            Self::Ssh(args) => Some(args.common()),
+            Self::SshRemote(args) => Some(args.common()),
+            Self::Kubernetes(args) => Some(args.common()),
+            Self::KubernetesRemote(args) => Some(args.common()),
+            Self::Restore(_) | Self::RemoteWatcher(_) => None,
         }
     }
+
+    fn life(&self) -> Option<&LifeArgs> {
+        match self {
+            Self::Restore(args) => Some(&args.life),
+            Self::RemoteWatcher(args) => Some(&args.life),
+            kind => kind.common().map(|common| &common.life),
+        }
+    }
+}
+
+/// What the executable is to do.
+#[derive(Clone, Debug)]
+pub enum Job {
+    /// Open forwards.
+    Forward(Box<Cli>),
+    /// Put back what was left in clusters.
+    Restore(RestoreArgs),
+    /// Put it back when the parent is killed.
+    Watch(WatcherArgs),
 }
 
 impl Cli {
@@ -88,9 +120,12 @@ impl Cli {
                 "say what to forward (`monday-fwd ssh --help`), or take it from a socket with --control PATH".to_owned(),
             ));
         }
-        if let Some(KindArgs::Kubernetes(args)) = &cli.kind
-            && let Err((kind, problem)) = args.forwards()
-        {
+        let made_sense = match &cli.kind {
+            Some(KindArgs::Kubernetes(args)) => args.forwards(),
+            Some(KindArgs::KubernetesRemote(args)) => args.forwards(),
+            _ => Ok(Vec::new()),
+        };
+        if let Err((kind, problem)) = made_sense {
             return Err(refused(kind, problem));
         }
         match name_clash(&cli.forwards()) {
@@ -102,9 +137,18 @@ impl Cli {
     /// The flags of every executable.
     #[must_use]
     pub fn life(&self) -> &LifeArgs {
-        self.kind
-            .as_ref()
-            .map_or(&self.life, |kind| &kind.common().life)
+        let of_kind = self.kind.as_ref().and_then(KindArgs::life);
+        of_kind.unwrap_or(&self.life)
+    }
+
+    /// What is to be done.
+    #[must_use]
+    pub fn job(self) -> Job {
+        match self.kind {
+            Some(KindArgs::Restore(args)) => Job::Restore(args),
+            Some(KindArgs::RemoteWatcher(args)) => Job::Watch(args),
+            _ => Job::Forward(Box::new(self)),
+        }
     }
 
     /// The forwards.
@@ -115,16 +159,16 @@ impl Cli {
             Some(KindArgs::SshRemote(args)) => args.forwards(),
             // It made sense when it was read.
             Some(KindArgs::Kubernetes(args)) => args.forwards().unwrap_or_default(),
-            None => Vec::new(),
+            Some(KindArgs::KubernetesRemote(args)) => args.forwards().unwrap_or_default(),
+            Some(KindArgs::Restore(_) | KindArgs::RemoteWatcher(_)) | None => Vec::new(),
         }
     }
 
     /// What to run meanwhile.
     #[must_use]
     pub fn command(&self) -> &[OsString] {
-        self.kind
-            .as_ref()
-            .map_or(&[], |kind| kind.common().command.as_slice())
+        let common = self.kind.as_ref().and_then(KindArgs::common);
+        common.map_or(&[], |common| common.command.as_slice())
     }
 }
 

@@ -9,6 +9,7 @@ use monday_shared::protocol::fwd::{ForwardSpec, ForwardStatus};
 
 use crate::error::Error;
 use crate::kubernetes::KubernetesWish;
+use crate::kubernetes_remote::{Course, KubernetesRemoteWish, Surroundings};
 use crate::listener::Bound;
 use crate::place::Place;
 use crate::scope::Scope;
@@ -24,6 +25,7 @@ pub(crate) enum Wish {
     Ssh(SshWish),
     SshRemote(SshRemoteWish),
     Kubernetes(KubernetesWish),
+    KubernetesRemote(KubernetesRemoteWish),
 }
 
 impl Wish {
@@ -43,6 +45,9 @@ impl Wish {
             ForwardSpec::Ssh(spec) => SshWish::read(spec).map(Self::Ssh),
             ForwardSpec::SshRemote(spec) => SshRemoteWish::read(spec).map(Self::SshRemote),
             ForwardSpec::Kubernetes(spec) => KubernetesWish::read(spec).map(Self::Kubernetes),
+            ForwardSpec::KubernetesRemote(spec) => {
+                KubernetesRemoteWish::read(spec).map(Self::KubernetesRemote)
+            }
         }
         .map_err(wrong)
     }
@@ -51,7 +56,7 @@ impl Wish {
     pub(crate) fn place(&self) -> Option<&Place> {
         match self {
             Self::Ssh(wish) => Some(wish.place()),
-            Self::SshRemote(_) => None,
+            Self::SshRemote(_) | Self::KubernetesRemote(_) => None,
             Self::Kubernetes(wish) => Some(wish.place()),
         }
     }
@@ -62,18 +67,29 @@ impl Wish {
             Self::Ssh(wish) => wish.place().to_string(),
             Self::SshRemote(wish) => wish.listen(),
             Self::Kubernetes(wish) => wish.place().to_string(),
+            Self::KubernetesRemote(wish) => wish.listen(),
         }
     }
 
-    /// Begins; `bound` is where it listens on this machine, if it does.
-    fn start(self, scope: &Scope, bound: Option<&Bound>) {
+    /// Begins; `bound` is where it listens on this machine, if it does. What it changes elsewhere has a course of its
+    /// own, that is to be ended before its scope is.
+    fn start(
+        self,
+        scope: &Scope,
+        bound: Option<&Bound>,
+        surroundings: &Surroundings,
+    ) -> Option<Course> {
         match (self, bound) {
+            (Self::KubernetesRemote(wish), _) => {
+                return Some(wish.start(scope, surroundings.clone()));
+            }
             (Self::Ssh(wish), Some(bound)) => wish.start(scope, bound.clone()),
             (Self::SshRemote(wish), _) => wish.start(scope),
             (Self::Kubernetes(wish), Some(bound)) => wish.start(scope, bound.clone()),
             // The table binds what has a place.
             (Self::Ssh(_) | Self::Kubernetes(_), None) => scope.failed("it has nowhere to listen"),
         }
+        None
     }
 }
 
@@ -88,18 +104,27 @@ pub(crate) struct Forward {
     pub(crate) bound: Option<Bound>,
     /// How it is.
     pub(crate) scope: Scope,
+    /// What it changes elsewhere.
+    course: Option<Course>,
 }
 
 impl Forward {
     /// Opens it.
-    pub(crate) fn start(spec: ForwardSpec, wish: Wish, bound: Option<Bound>, scope: Scope) -> Self {
+    pub(crate) fn start(
+        spec: ForwardSpec,
+        wish: Wish,
+        bound: Option<Bound>,
+        scope: Scope,
+        surroundings: &Surroundings,
+    ) -> Self {
         let asked = wish.place().cloned();
-        wish.start(&scope, bound.as_ref());
+        let course = wish.start(&scope, bound.as_ref(), surroundings);
         Self {
             spec,
             asked,
             bound,
             scope,
+            course,
         }
     }
 
@@ -108,8 +133,24 @@ impl Forward {
         self.scope.status()
     }
 
-    /// Closes it and cuts its connections.
-    pub(crate) async fn end(self) {
+    /// Closes it and cuts its connections, after it has put back what it has changed elsewhere.
+    ///
+    /// # Errors
+    /// Why it could not put that back.
+    pub(crate) async fn end(&mut self) -> Result<(), Error> {
+        let put_back = match self.course.take() {
+            Some(course) => course.end().await,
+            None => Ok(()),
+        };
         self.scope.end(END_WITHIN).await;
+        put_back.map_err(|why| Error::Failed {
+            id: self.scope.id().to_owned(),
+            why,
+        })
+    }
+
+    /// Has it changed something elsewhere that takes a while to put back?
+    pub(crate) fn takes_a_while_to_end(&self) -> bool {
+        self.course.is_some()
     }
 }

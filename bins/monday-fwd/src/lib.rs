@@ -26,6 +26,7 @@ mod connection;
 pub mod error;
 mod forward;
 mod kubernetes;
+pub mod kubernetes_remote;
 mod listener;
 mod local;
 mod local_io;

@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use clap::CommandFactory;
-use monday_fwd::cli::Cli;
+use monday_fwd::cli::{Cli, Job};
+use monday_fwd::kubernetes_remote::{restore, watcher};
 use monday_fwd::run::run;
 use monday_shared::life::{self, Threads};
 
@@ -12,5 +13,10 @@ fn main() -> ExitCode {
     let cli = Cli::parse_or_exit();
     let life = cli.life().clone();
     // This thread is for control, and COMMAND dies with it; the threads that carry bytes are started by `run`.
-    life::run("monday-fwd", &life, Threads::One, || run(cli))
+    let name = "monday-fwd";
+    match cli.job() {
+        Job::Forward(cli) => life::run(name, &life, Threads::One, || run(*cli)),
+        Job::Restore(args) => life::run(name, &life, Threads::One, || restore::run(args)),
+        Job::Watch(args) => life::run(name, &life, Threads::One, || watcher::run(args)),
+    }
 }

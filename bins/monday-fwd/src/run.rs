@@ -12,6 +12,7 @@ use monday_shared::rpc::hub::Hub;
 
 use crate::cli::Cli;
 use crate::error::Error;
+use crate::kubernetes_remote::{Surroundings, restore};
 use crate::service::Control;
 use crate::table::{self, Table};
 use crate::text::Text;
@@ -27,7 +28,12 @@ pub async fn run(cli: Cli) -> Result<u8, Error> {
     let mut life = Sidecar::begin(cli.life(), has_command)?;
     let hub = Hub::new();
     let threads = Threads::start().map_err(Error::Threads)?;
-    let (table, running) = table::start(threads, hub.clone());
+    let surroundings = Surroundings::new(cli.life().lifeline, has_command);
+    let hurry = surroundings.hurry.clone();
+    for said in restore::sweep(surroundings.supervisor).await {
+        tracing::warn!("{said}");
+    }
+    let (table, running) = table::start(threads, hub.clone(), surroundings);
 
     let lived = async {
         match cli.life().output {
@@ -66,9 +72,23 @@ pub async fn run(cli: Cli) -> Result<u8, Error> {
         }
     };
     let ending = lived.await;
-    running.end().await;
+    let put_back = {
+        let ending = running.end();
+        tokio::pin!(ending);
+        loop {
+            tokio::select! {
+                put_back = &mut ending => break put_back,
+                // Once more: nothing is waited for any more, but what is to be put back is.
+                again = life.next_request() => match again {
+                    Ok(_) => hurry.cancel(),
+                    Err(_) => break ending.await,
+                },
+            }
+        }
+    };
     life.finish().await;
-    Ok(ending?.exit_code())
+    let ending = ending?.exit_code();
+    put_back.map(|()| ending)
 }
 
 /// Waits until all forwards are up, or somebody wants an end before that.

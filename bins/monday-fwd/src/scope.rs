@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use monday_shared::duration::Span;
-use monday_shared::protocol::fwd::{Event, ForwardStatus, Kind, Phase};
+use monday_shared::protocol::fwd::{Event, ForwardStatus, Kind, Phase, Step};
 use monday_shared::rpc::hub::Hub;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -91,6 +91,7 @@ struct Told {
     last_error: Option<String>,
     warnings: Vec<String>,
     last_failure: Option<Instant>,
+    step: Option<Step>,
 }
 
 /// What a scope is made of.
@@ -236,6 +237,21 @@ impl Scope {
         });
     }
 
+    /// It is a step further with what it changes in a cluster.
+    pub(crate) fn step(&self, step: Step, message: impl Into<String>) {
+        self.told().step = Some(step);
+        self.0.hub.publish(Event::Step {
+            id: self.0.id.clone(),
+            step,
+            message: message.into(),
+        });
+    }
+
+    /// The thread that it lives on.
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.0.runtime
+    }
+
     /// It listens there: for the remote types, whose port may be chosen at the other end.
     pub(crate) fn listens(&self, listen: impl Into<String>) {
         self.told().listen = listen.into();
@@ -316,6 +332,7 @@ impl Scope {
             id: self.0.id.clone(),
             kind: self.0.kind,
             phase: state.phase(),
+            step: told.step,
             listen: told.listen.clone(),
             target: self.0.target.clone(),
             via: told.via.clone(),

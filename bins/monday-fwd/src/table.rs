@@ -13,6 +13,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::error::Error;
 use crate::forward::{Forward, Wish};
+use crate::kubernetes_remote::Surroundings;
 use crate::listener::Bound;
 use crate::place::Place;
 use crate::scope::{Parts, Scope, State};
@@ -31,7 +32,7 @@ pub struct Table {
 #[derive(Debug)]
 pub struct Running {
     end: DropGuard,
-    task: JoinHandle<()>,
+    task: JoinHandle<Result<(), Error>>,
 }
 
 #[derive(Debug)]
@@ -47,13 +48,18 @@ enum Request {
 
 /// Starts the task, without any forwards. What happens is told to the hub.
 #[must_use]
-pub fn start(threads: Threads, hub: Hub<Event>) -> (Table, Running) {
+pub(crate) fn start(
+    threads: Threads,
+    hub: Hub<Event>,
+    surroundings: Surroundings,
+) -> (Table, Running) {
     let (requests, queue) = mpsc::channel(REQUESTS_AHEAD);
     let end = CancellationToken::new();
     let owner = Owner {
         forwards: IndexMap::new(),
         threads,
         hub,
+        surroundings,
     };
     let task = tokio::spawn(owner.run(queue, end.clone()));
     let running = Running {
@@ -147,12 +153,16 @@ impl Table {
 }
 
 impl Running {
-    /// Closes all forwards and cuts their connections.
-    pub async fn end(self) {
+    /// Closes all forwards and cuts their connections, after they have put back what they have changed elsewhere.
+    ///
+    /// # Errors
+    /// Why one could not.
+    pub async fn end(self) -> Result<(), Error> {
         drop(self.end);
-        if let Err(error) = self.task.await {
+        self.task.await.unwrap_or_else(|error| {
             tracing::error!(%error, "the forwards ended badly");
-        }
+            Ok(())
+        })
     }
 }
 
@@ -160,15 +170,20 @@ struct Owner {
     forwards: IndexMap<String, Forward>,
     threads: Threads,
     hub: Hub<Event>,
+    surroundings: Surroundings,
 }
 
 impl Owner {
-    async fn run(mut self, mut queue: mpsc::Receiver<Request>, end: CancellationToken) {
+    async fn run(
+        mut self,
+        mut queue: mpsc::Receiver<Request>,
+        end: CancellationToken,
+    ) -> Result<(), Error> {
         while let Some(Some(request)) = end.run_until_cancelled(queue.recv()).await {
             // Whoever asked may be gone; what was asked for is done nevertheless.
             match request {
                 Request::Open(specs, reply) => drop(reply.send(self.open(specs).await)),
-                Request::Close(ids, reply) => drop(reply.send(self.close(ids).await)),
+                Request::Close(ids, reply) => self.close(ids, reply).await,
                 Request::List(reply) => {
                     drop(reply.send(self.forwards.values().map(Forward::status).collect()));
                 }
@@ -178,10 +193,10 @@ impl Owner {
         // Handles may outlive us: without this, forwards would only end with the last of them.
         end.cancelled().await;
         let mut ending = JoinSet::new();
-        for (_, forward) in self.forwards.drain(..) {
-            ending.spawn(forward.end());
+        for (_, mut forward) in self.forwards.drain(..) {
+            ending.spawn(async move { forward.end().await });
         }
-        ending.join_all().await;
+        ending.join_all().await.into_iter().collect()
     }
 
     fn watch(&self) -> Vec<(String, watch::Receiver<State>)> {
@@ -266,7 +281,8 @@ impl Owner {
             Arc::clone(old.scope.stats())
         });
         if let Some(old) = old {
-            old.scope.end(std::time::Duration::from_secs(1)).await;
+            // Why it could not be put back is said by what comes next, which finds it.
+            let _ = old.end().await;
         }
         let listen = match &bound {
             Some(bound) => bound.place().to_string(),
@@ -284,21 +300,42 @@ impl Owner {
         let opened = scope.status();
         self.hub.publish(Event::Opened(opened.clone()));
         let id = spec.id().to_owned();
-        let forward = Forward::start(spec, wish, bound, scope);
+        let forward = Forward::start(spec, wish, bound, scope, &self.surroundings);
         self.forwards.insert(id, forward);
         opened
     }
 
-    async fn close(&mut self, ids: Vec<String>) -> Vec<String> {
+    /// Closes forwards. Those that take a while to end do that beside us, so that others can be asked about meanwhile;
+    /// the reply waits for them.
+    async fn close(&mut self, ids: Vec<String>, reply: oneshot::Sender<Vec<String>>) {
         let mut closed = Vec::new();
+        let mut ending = JoinSet::new();
         for id in ids {
-            let Some(forward) = self.forwards.shift_remove(&id) else {
+            let Some(mut forward) = self.forwards.shift_remove(&id) else {
                 continue;
             };
-            forward.end().await;
-            self.hub.publish(Event::Closed { id: id.clone() });
-            closed.push(id);
+            let hub = self.hub.clone();
+            closed.push(id.clone());
+            let slow = forward.takes_a_while_to_end();
+            let end = async move {
+                if let Err(error) = forward.end().await {
+                    hub.publish(Event::Failed {
+                        id: id.clone(),
+                        why: error.to_string(),
+                    });
+                }
+                hub.publish(Event::Closed { id });
+            };
+            if slow {
+                ending.spawn(end);
+            } else {
+                end.await;
+            }
         }
-        closed
+        tokio::spawn(async move {
+            ending.join_all().await;
+            // Whoever asked may be gone.
+            let _ = reply.send(closed);
+        });
     }
 }

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use monday_shared::life::report::Format;
-use monday_shared::protocol::fwd::Event;
+use monday_shared::protocol::fwd::{Event, Step};
 
 /// Prints what a person wants to know. Beside a COMMAND that is only what does not work, each line with the name of the
 /// executable before it, for standard error is COMMAND's as well.
@@ -21,10 +21,16 @@ impl Format<Event> for Text {
             Event::Connection { error: Some(_), .. }
             | Event::AcceptFailed { .. }
             | Event::Lost { .. }
-            | Event::Warning { .. } => true,
+            | Event::Warning { .. }
+            // How it is undone by hand is worth a line beside any COMMAND.
+            | Event::Step {
+                step: Step::Patched,
+                ..
+            } => true,
             // What fails at the start is said by the error that ends us.
             Event::Failed { .. } => !self.beside_command,
-            Event::Ready { .. } | Event::Opened(_) | Event::Up(_) | Event::Closed { .. } => false,
+            Event::Step { .. }
+            | Event::Ready { .. } | Event::Opened(_) | Event::Up(_) | Event::Closed { .. } => false,
         };
         // Writing to memory cannot fail.
         let _ = match (self.beside_command, bad) {

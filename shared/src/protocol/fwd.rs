@@ -19,6 +19,8 @@ pub enum ForwardSpec {
     SshRemote(SshRemoteSpec),
     /// From here to pods of a Kubernetes cluster.
     Kubernetes(KubernetesSpec),
+    /// From the pods of a Deployment to what this machine reaches: they hand their traffic over while the forward is open.
+    KubernetesRemote(KubernetesRemoteSpec),
 }
 
 /// From here to what a remote machine reaches.
@@ -154,15 +156,131 @@ impl KubernetesSpec {
         let named = named
             .into_iter()
             .find_map(|(kind, name)| Some(format!("{kind}/{}", name.as_ref()?)));
-        let target = named.unwrap_or_else(|| {
-            let pairs: Vec<_> = self
-                .labels
-                .iter()
-                .map(|(key, value)| format!("{key}={value}"))
-                .collect();
-            pairs.join(",")
-        });
+        let target = named.unwrap_or_else(|| pairs(&self.labels));
         format!("{target}:{}", self.port)
+    }
+}
+
+/// From the pods of a Deployment to what this machine reaches. Exactly one of `labels` and `deployment` says of which. The
+/// Deployment is changed for as long as the forward is open, and put back when it is closed, however that happens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KubernetesRemoteSpec {
+    /// What the forward is known by, as with `ssh`.
+    pub id: String,
+    /// The configuration of the cluster, as with `kubernetes`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kubeconfig: Option<String>,
+    /// The context. Default: the current one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<String>,
+    /// The namespace. Default: the context's own, else `default`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// The one Deployment whose pods have these labels.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// The Deployment of this name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deployment: Option<String>,
+    /// The container to replace. Default: the one that declares the first port, else the only one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
+    /// The image with the agent. Default: `monday.internal/agent:VERSION`. One whose name has no `agent` in it is taken for
+    /// an ordinary sshd: user root, no password, port 5022.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// What is changed in the cluster.
+    #[serde(default)]
+    pub mode: RemoteMode,
+    /// Leave out the init containers.
+    #[serde(default)]
+    pub skip_init: bool,
+    /// The ports, and where they lead.
+    pub ports: Vec<RemotePort>,
+    /// The contexts in which Deployments may be changed. Default: all whose name has neither `prod` nor `live` in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allowed_contexts: Option<Vec<String>>,
+    /// The one way to pods, as with `kubernetes`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transport: Option<Transport>,
+}
+
+impl KubernetesRemoteSpec {
+    /// What is taken over, in a few words: `deployment/web:80,81`.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let what = match &self.deployment {
+            Some(name) => format!("deployment/{name}"),
+            None => pairs(&self.labels),
+        };
+        let ports = self.ports.iter().map(|port| port.port.to_string());
+        format!("{what}:{}", ports.collect::<Vec<_>>().join(","))
+    }
+}
+
+/// `a=b,c=d`.
+fn pairs(labels: &BTreeMap<String, String>) -> String {
+    let pairs = labels.iter().map(|(key, value)| format!("{key}={value}"));
+    pairs.collect::<Vec<_>>().join(",")
+}
+
+/// A port of the pods, and where it leads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RemotePort {
+    /// The port that the application listens on in its pods.
+    pub port: u16,
+    /// Where connections lead to: `host:port` as this machine reaches it.
+    pub target: String,
+}
+
+/// What is changed in the cluster for a forward from pods.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RemoteMode {
+    /// The Deployment: its pods are replaced by pods with the agent in them.
+    #[default]
+    Patch,
+    /// The Service that selects its pods: it selects a pod of ours instead. The application's pods stay as they are.
+    Service,
+}
+
+/// In the environment of the process that puts clusters back if its monday-fwd is killed. It lives for a moment longer
+/// than that, and whoever ends left-over processes leaves it alone.
+pub const WATCHER_VARIABLE: &str = "MONDAY_REMOTE_WATCHER";
+
+/// How far a forward from pods is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// Whether it may be done is being found out.
+    Checking,
+    /// What is about to be changed is noted on this machine. Nothing is changed yet.
+    Journalled,
+    /// The cluster is changed, and replaces the pods.
+    Patched,
+    /// A session that was there already goes on.
+    TakenOver,
+    /// All pods lead here.
+    Tunnelled,
+    /// What was changed is being put back.
+    Restoring,
+    /// Everything is as it was.
+    Restored,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Checking => "checking",
+            Self::Journalled => "journalled",
+            Self::Patched => "patched",
+            Self::TakenOver => "taken over",
+            Self::Tunnelled => "tunnelled",
+            Self::Restoring => "restoring",
+            Self::Restored => "restored",
+        })
     }
 }
 
@@ -205,6 +323,7 @@ impl ForwardSpec {
             Self::Ssh(spec) => &spec.id,
             Self::SshRemote(spec) => &spec.id,
             Self::Kubernetes(spec) => &spec.id,
+            Self::KubernetesRemote(spec) => &spec.id,
         }
     }
 
@@ -215,6 +334,7 @@ impl ForwardSpec {
             Self::Ssh(_) => Kind::Ssh,
             Self::SshRemote(_) => Kind::SshRemote,
             Self::Kubernetes(_) => Kind::Kubernetes,
+            Self::KubernetesRemote(_) => Kind::KubernetesRemote,
         }
     }
 
@@ -223,7 +343,7 @@ impl ForwardSpec {
         match self {
             Self::Ssh(spec) => Some(&mut spec.listen),
             Self::Kubernetes(spec) => Some(&mut spec.listen),
-            Self::SshRemote(_) => None,
+            Self::SshRemote(_) | Self::KubernetesRemote(_) => None,
         }
     }
 
@@ -234,6 +354,10 @@ impl ForwardSpec {
             Self::Ssh(spec) => spec.target.clone(),
             Self::SshRemote(spec) => spec.target.clone(),
             Self::Kubernetes(spec) => spec.describe(),
+            Self::KubernetesRemote(spec) => {
+                let targets = spec.ports.iter().map(|port| port.target.as_str());
+                targets.collect::<Vec<_>>().join(",")
+            }
         }
     }
 }
@@ -248,6 +372,8 @@ pub enum Kind {
     SshRemote,
     /// [`ForwardSpec::Kubernetes`].
     Kubernetes,
+    /// [`ForwardSpec::KubernetesRemote`].
+    KubernetesRemote,
 }
 
 /// Opens forwards: all of them or, where one cannot be opened, none. It does not wait until their tunnels are up.
@@ -335,6 +461,9 @@ pub struct ForwardStatus {
     pub kind: Kind,
     /// How far it is.
     pub phase: Phase,
+    /// How far it is with what it changes in a cluster, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<Step>,
     /// Where it listens, with the real port: here, or for the remote types there.
     pub listen: String,
     /// Where it leads, as it was asked for.
@@ -412,6 +541,15 @@ pub enum Event {
         /// Of which forward.
         id: String,
         /// What.
+        message: String,
+    },
+    /// A forward from pods is a step further.
+    Step {
+        /// Which.
+        id: String,
+        /// How far it is.
+        step: Step,
+        /// What that means, and how it is undone by hand.
         message: String,
     },
     /// A forward was closed.
@@ -497,7 +635,9 @@ impl fmt::Display for Event {
                 next_try: None,
             } => write!(f, "{id}: {why}"),
             Self::Failed { id, why } => write!(f, "{id}: failed: {why}"),
-            Self::Warning { id, message } => write!(f, "{id}: {message}"),
+            Self::Warning { id, message } | Self::Step { id, message, .. } => {
+                write!(f, "{id}: {message}")
+            }
             Self::Closed { id } => write!(f, "{id}: closed"),
             Self::Connection {
                 id,

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use monday_shared::state_dir::state_dir;
+
 /// What was ticked, by project.
 type Choices = BTreeMap<String, Vec<String>>;
 
@@ -23,12 +25,7 @@ pub fn keep(project: &str, ticked: &[String]) {
 }
 
 fn file() -> Option<PathBuf> {
-    let absolute = |name| {
-        let path = PathBuf::from(std::env::var_os(name)?);
-        path.is_absolute().then_some(path)
-    };
-    let state = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")));
-    Some(state?.join("monday/choices.json"))
+    Some(state_dir()?.join("choices.json"))
 }
 
 fn read(file: &Path) -> Choices {

@@ -17,7 +17,7 @@ use crate::wiring::progress;
 /// will never be as it should. Either says which in `names`.
 pub(crate) async fn wait(session: &Session, params: Wait) -> Result<ProjectStatus, RpcError> {
     let mut known = session.app_names();
-    known.extend(session.working_forward_names());
+    known.extend(session.forward_names());
     let names = names::chosen(&params.names, known, "app or forward")?;
     let condition = match params.until {
         Until::Started => Condition::Started,

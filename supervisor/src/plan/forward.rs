@@ -1,6 +1,5 @@
 //! A forward as it has to be.
 
-use super::Notice;
 use crate::config::project::{Forward as Declared, ForwardKind, Monitoring, Options, Pair};
 
 /// A forward as it has to be.
@@ -30,23 +29,5 @@ impl Forward {
             options: forward.options.clone(),
             monitoring: forward.monitoring.clone(),
         }
-    }
-
-    /// Whether this version can make it true.
-    #[must_use]
-    pub const fn is_supported(&self) -> bool {
-        !matches!(self.kind, ForwardKind::KubernetesRemote { .. })
-    }
-
-    /// What the user should read about it.
-    pub(super) fn notice(&self) -> Option<Notice> {
-        (!self.is_supported()).then(|| Notice {
-            subject: self.name.clone(),
-            message: format!(
-                "forwards of type `{}` are not supported yet: `{}` is left out, the rest of the project runs",
-                self.kind.name(),
-                self.name
-            ),
-        })
     }
 }

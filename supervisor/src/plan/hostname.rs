@@ -18,13 +18,10 @@ pub(super) fn all(apps: &[App], forwards: &[Forward]) -> Vec<Hostname> {
     let of_apps = apps
         .iter()
         .filter_map(|app| Some((app.hostname.as_deref()?, app.name.as_str(), Vec::new())));
-    let of_forwards = forwards
-        .iter()
-        .filter(|forward| forward.is_supported())
-        .filter_map(|forward| {
-            let ports = forward.ports.iter().map(|pair| pair.listen).collect();
-            Some((forward.hostname.as_deref()?, forward.name.as_str(), ports))
-        });
+    let of_forwards = forwards.iter().filter_map(|forward| {
+        let ports = forward.ports.iter().map(|pair| pair.listen).collect();
+        Some((forward.hostname.as_deref()?, forward.name.as_str(), ports))
+    });
     let mut names: Vec<Hostname> = Vec::new();
     for (name, user, ports) in of_apps.chain(of_forwards) {
         let at = names

@@ -42,19 +42,8 @@ pub struct Plan {
     pub forwards: Vec<Forward>,
     /// The apps, in the order of the files, without those that are disabled.
     pub apps: Vec<App>,
-    /// What the user should read before anything is started: what of the project will not run, and why.
-    pub notices: Vec<Notice>,
     /// What was left out because something else was chosen: what, and why.
     pub notes: Vec<(String, String)>,
-}
-
-/// Something of the project that will not run, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Notice {
-    /// The app or forward that it is about.
-    pub subject: String,
-    /// The sentence.
-    pub message: String,
 }
 
 impl Plan {
@@ -126,7 +115,6 @@ pub fn plan(project: &Project) -> Plan {
             .iter()
             .flat_map(|forward| tunnel::of(forward, &project.settings))
             .collect(),
-        notices: forwards.iter().filter_map(Forward::notice).collect(),
         notes: Vec::new(),
         forwards,
         apps,

@@ -71,7 +71,7 @@ pub enum Target {
 
 /// The routes of a forward; none for one that does not listen here or is not supported.
 pub(super) fn of(forward: &Forward) -> Vec<Route> {
-    if !forward.is_supported() || !forward.kind.listens_here() {
+    if !forward.kind.listens_here() {
         return Vec::new();
     }
     forward

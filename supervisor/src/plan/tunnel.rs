@@ -1,8 +1,11 @@
 //! What `monday-fwd` opens for a forward.
 
+use std::collections::BTreeMap;
+
 use monday_shared::duration::Span as Time;
 use monday_shared::protocol::fwd::{
-    ForwardSpec, KubernetesSpec, SshRemoteSpec, SshSpec, Transport as Way,
+    ForwardSpec, KubernetesRemoteSpec, KubernetesSpec, RemoteMode, RemotePort, SshRemoteSpec,
+    SshSpec, Transport as Way,
 };
 
 use super::{Forward, route};
@@ -15,6 +18,9 @@ pub(super) const CONNECT_WAIT: Time = Time::from_secs(10);
 
 /// Where a tunnel listens on this machine: only the proxy before it connects there, and it is told the port.
 const BEHIND_THE_PROXY: &str = "127.0.0.1:0";
+
+/// Where an app listens that a workload of a cluster leads to.
+const APP_HERE: &str = "127.0.0.1";
 
 /// Where the remote machine listens: what ssh(1) asks for where no address is written, so on its loopback addresses.
 const THERE: &str = "localhost";
@@ -29,6 +35,12 @@ pub struct Tunnel {
 }
 
 impl Tunnel {
+    /// Does it lead from a cluster to apps of the project?
+    #[must_use]
+    pub const fn leads_here(&self) -> bool {
+        matches!(self.spec, ForwardSpec::KubernetesRemote(_))
+    }
+
     /// What it is known by.
     #[must_use]
     pub fn id(&self) -> &str {
@@ -49,6 +61,14 @@ pub(super) fn of(forward: &Forward, settings: &Settings) -> Vec<Tunnel> {
         }
         ForwardKind::Proxy { .. } | ForwardKind::KubernetesRemote { .. } => None,
     };
+    if let ForwardKind::KubernetesRemote { .. } = &forward.kind {
+        let spec = from_pods(forward, settings).map(ForwardSpec::KubernetesRemote);
+        let forward = forward.name.clone();
+        return spec
+            .map(|spec| Tunnel { forward, spec })
+            .into_iter()
+            .collect();
+    }
     forward
         .ports
         .iter()
@@ -80,6 +100,52 @@ fn there(forward: &Forward, ssh: &Ssh, pair: &Pair) -> SshRemoteSpec {
         args: ssh.args.clone(),
         target: route::host_and_port(&ssh.forward_hostname, &pair.target),
     }
+}
+
+/// From the pods of a workload: one change of the cluster for all ports.
+fn from_pods(forward: &Forward, settings: &Settings) -> Option<KubernetesRemoteSpec> {
+    let ForwardKind::KubernetesRemote {
+        cluster,
+        container,
+        image,
+        by_service,
+        skip_init,
+    } = &forward.kind
+    else {
+        return None;
+    };
+    let (labels, deployment) = match &cluster.workload {
+        Workload::Labels(labels) => (labels.clone(), None),
+        Workload::Deployment(name) => (BTreeMap::new(), Some(name.clone())),
+        // The files can say nothing else for this type.
+        _ => return None,
+    };
+    let ports = forward.ports.iter().map(|pair| RemotePort {
+        port: pair.listen,
+        target: route::host_and_port(APP_HERE, &pair.target),
+    });
+    Some(KubernetesRemoteSpec {
+        id: forward.name.clone(),
+        kubeconfig: settings
+            .kubeconfig
+            .as_ref()
+            .map(|path| path.display().to_string()),
+        context: cluster.context.clone(),
+        namespace: cluster.namespace.clone(),
+        labels,
+        deployment,
+        container: container.clone(),
+        image: image.clone(),
+        mode: if *by_service {
+            RemoteMode::Service
+        } else {
+            RemoteMode::Patch
+        },
+        skip_init: *skip_init,
+        ports: ports.collect(),
+        allowed_contexts: settings.allow_remote.clone(),
+        transport: None,
+    })
 }
 
 /// To pods, with the usual kubeconfig.
@@ -116,7 +182,7 @@ pub(super) fn wait(options: &Options) -> Time {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::project::RemotePort;
+    use crate::config::project::RemotePort as Named;
 
     fn forward(kind: ForwardKind) -> Forward {
         Forward {
@@ -124,7 +190,7 @@ mod tests {
             hostname: None,
             ports: vec![Pair {
                 listen: 15432,
-                target: RemotePort::Number(5432),
+                target: Named::Number(5432),
             }],
             kind,
             options: Options::default(),
@@ -186,6 +252,43 @@ mod tests {
             (spec.id.as_str(), spec.listen.as_str()),
             ("db:15432", "127.0.0.1:0")
         );
+    }
+
+    #[test]
+    fn a_workload_of_a_cluster_leads_to_apps_here_with_all_of_its_ports_at_once() {
+        let cluster = Cluster {
+            context: None,
+            namespace: Some("shop".to_owned()),
+            workload: Workload::Deployment("db".to_owned()),
+        };
+        let kind = ForwardKind::KubernetesRemote {
+            cluster,
+            container: Some("main".to_owned()),
+            image: None,
+            by_service: true,
+            skip_init: true,
+        };
+        let mut forward = forward(kind);
+        forward.ports.push(forward.ports[0].clone());
+        let settings = Settings {
+            allow_remote: Some(vec!["dev".to_owned()]),
+            ..Settings::default()
+        };
+        let tunnels = of(&forward, &settings);
+        let [
+            Tunnel {
+                spec: ForwardSpec::KubernetesRemote(spec),
+                ..
+            },
+        ] = tunnels.as_slice()
+        else {
+            panic!("{tunnels:?}");
+        };
+        assert_eq!(spec.describe(), "deployment/db:15432,15432");
+        assert_eq!(spec.ports[0].target, "127.0.0.1:5432");
+        assert_eq!(spec.mode, RemoteMode::Service);
+        assert_eq!(spec.allowed_contexts, settings.allow_remote);
+        assert!(tunnels[0].leads_here());
     }
 
     #[test]

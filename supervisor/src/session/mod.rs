@@ -19,6 +19,7 @@ use monday_shared::protocol::run::Phase;
 use monday_shared::protocol::supervisor::Level;
 use monday_shared::protocol::{fwd, ipalias, tcpproxy, watch as watching};
 use monday_shared::rpc::client::ClientError;
+use monday_shared::state_dir::remote_journal;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -39,6 +40,7 @@ use crate::wiring::changes::{self, Watcher};
 use crate::wiring::names::{self, Ipalias};
 use crate::wiring::pipeline::{AppHandle, Apps, Parts, Surroundings};
 use crate::wiring::progress::{Board, stop_order};
+use crate::wiring::remote;
 use crate::wiring::routes::{self, Tcpproxy};
 use crate::wiring::step::Steps;
 use crate::wiring::tunnels::{self, Fwd};
@@ -72,7 +74,7 @@ pub struct Session {
     ports_from: OnceLock<PathBuf>,
     /// Each of them is started when it is needed first.
     ipalias: OnceLock<Ipalias>,
-    fwd: OnceLock<Fwd>,
+    fwd: OnceLock<Arc<Fwd>>,
     tcpproxy: OnceLock<Tcpproxy>,
     watcher: OnceLock<Watcher>,
     apps: Arc<Apps>,
@@ -155,14 +157,18 @@ impl Session {
             // Nobody else makes one: plans are applied one at a time.
             let _ = self.ipalias.set(sidecar);
         }
-        if !plan.tunnels.is_empty() && self.fwd.get().is_none() {
+        let needed = !plan.tunnels.is_empty() || something_is_left_in_clusters();
+        if needed && self.fwd.get().is_none() {
             let launch = self.starter.launch(fwd::NAME, None)?;
             let (sidecar, news) = self.starter.keep(launch, Bulk::Skip);
             let (state, board) = (self.state.clone(), Arc::clone(&self.board));
-            let current = self.current.subscribe();
-            let plan = move || Arc::clone(&current.borrow().plan);
-            tokio::spawn(tunnels::watch(news, plan, state, board));
-            let _ = self.fwd.set(sidecar);
+            tokio::spawn(tunnels::watch(
+                news,
+                self.plan_of_the_moment(),
+                state,
+                board,
+            ));
+            let _ = self.fwd.set(Arc::new(sidecar));
         }
         if !plan.routes.is_empty() && self.tcpproxy.get().is_none() {
             let launch = self.starter.launch(tcpproxy::NAME, None)?;
@@ -310,17 +316,6 @@ impl Session {
         forwards.map(|forward| forward.name.clone()).collect()
     }
 
-    /// The same without those that this version cannot make true.
-    #[must_use]
-    pub fn working_forward_names(&self) -> Vec<String> {
-        let current = self.current();
-        let forwards = current.plan.forwards.iter();
-        forwards
-            .filter(|forward| forward.is_supported())
-            .map(|forward| forward.name.clone())
-            .collect()
-    }
-
     /// What monday-tcpproxy says of its routes; nothing where it does not run.
     pub async fn routes(&self) -> Option<Vec<tcpproxy::RouteStatus>> {
         let listed = self.tcpproxy.get()?.call_if_there(&tcpproxy::List {});
@@ -369,13 +364,6 @@ impl Session {
             let subject = Some(subject.clone());
             self.state.notice(Level::Info, subject, note.clone());
         }
-        for notice in &plan.notices {
-            self.state.notice(
-                Level::Warning,
-                Some(notice.subject.clone()),
-                notice.message.clone(),
-            );
-        }
         let mut addresses = Addresses::default();
         if let Some(ipalias) = self.ipalias.get() {
             self.assign_names(ipalias, plan, &mut addresses).await;
@@ -397,10 +385,17 @@ impl Session {
         let (state, board) = (&self.state, &self.board);
         if let Some(fwd) = self.fwd.get() {
             tunnels::open(fwd, plan, state, addresses, board, only).await;
+            remote::open(fwd, plan, self.plan_of_the_moment(), state, board, only);
         }
         if let Some(tcpproxy) = self.tcpproxy.get() {
             routes::open(tcpproxy, plan, state, addresses, board, only).await;
         }
+    }
+
+    /// What has to be true, whenever it is asked for.
+    fn plan_of_the_moment(&self) -> impl Fn() -> Arc<Plan> + Send + Sync + use<> {
+        let current = self.current.subscribe();
+        move || Arc::clone(&current.borrow().plan)
     }
 
     /// Waits until every app that has nothing to wait for and nothing to build was started, or could not be.
@@ -433,6 +428,16 @@ impl Session {
     }
 
     async fn stop_in_order(&self, timeout: Option<Span>) {
+        // What leads to the apps from a cluster is put back meanwhile.
+        let put_back = async {
+            if let Some(fwd) = self.fwd.get() {
+                remote::close_all(fwd, &self.current().plan).await;
+            }
+        };
+        tokio::join!(put_back, self.stop_groups(timeout));
+    }
+
+    async fn stop_groups(&self, timeout: Option<Span>) {
         for group in stop_order(&self.current().plan) {
             let mut stopping = JoinSet::new();
             for app in group.iter().filter_map(|name| self.apps.get(name)) {
@@ -484,4 +489,15 @@ impl Session {
         ending.join_all().await;
         self.nursery.end_strays().await;
     }
+}
+
+/// Whether a monday-fwd that died has noted something that its next start puts back.
+fn something_is_left_in_clusters() -> bool {
+    let notes = remote_journal().and_then(|folder| std::fs::read_dir(folder).ok());
+    let mut notes = notes.into_iter().flatten().flatten();
+    notes.any(|note| {
+        note.path()
+            .extension()
+            .is_some_and(|ending| ending == "json")
+    })
 }

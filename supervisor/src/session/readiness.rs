@@ -35,9 +35,7 @@ impl Session {
 
     async fn until_settled(&self) -> Vec<String> {
         let mut failed = Vec::new();
-        // What this version cannot make true has been told of.
-        let forwards = self.working_forward_names();
-        for name in self.app_names().into_iter().chain(forwards) {
+        for name in self.app_names().into_iter().chain(self.forward_names()) {
             let ready = Dependency {
                 name: name.clone(),
                 condition: Condition::Ready,

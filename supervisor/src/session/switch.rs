@@ -28,7 +28,7 @@ use crate::plan::difference::Difference;
 use crate::wiring::addresses::Addresses;
 use crate::wiring::pipeline::AppHandle;
 use crate::wiring::progress::Progress;
-use crate::wiring::{routes, tunnels};
+use crate::wiring::{remote, routes, tunnels};
 
 /// How long the old side serves on at least: for clients that looked the name up just before.
 const AT_LEAST: Duration = Duration::from_secs(5);
@@ -197,6 +197,8 @@ impl Session {
         {
             let (state, board) = (&self.state, &self.board);
             tunnels::open(fwd, plan, state, &mut addresses, board, Some(&forwards)).await;
+            let now = self.plan_of_the_moment();
+            remote::open(fwd, plan, now, state, board, Some(&forwards));
         }
         if let Some(tcpproxy) = self.tcpproxy.get()
             && !forwards.is_empty()

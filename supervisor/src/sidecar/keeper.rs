@@ -121,6 +121,11 @@ where
         self.wish.send_replace(wish);
     }
 
+    /// Changes what the sidecar is told whenever it was started again.
+    pub fn change_wish(&self, change: impl FnOnce(&mut Option<W>)) {
+        self.wish.send_modify(change);
+    }
+
     /// What it would be told.
     #[must_use]
     pub fn wished(&self) -> Option<W> {

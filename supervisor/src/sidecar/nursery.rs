@@ -8,7 +8,8 @@ use std::io;
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use monday_shared::platform::process_tree::{Process, Roots, Table, kill_round};
+use monday_shared::platform::process_tree::{Process, Roots, Table, environment_has, kill_round};
+use monday_shared::protocol::fwd::WATCHER_VARIABLE;
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 
@@ -66,9 +67,13 @@ impl Nursery {
     /// One round: what it kills may have forked meanwhile, or may leave us its own children.
     fn end_strays_once(&self) -> io::Result<usize> {
         let sidecars = self.sidecars.lock().unwrap_or_else(PoisonError::into_inner);
-        let except: Vec<u32> = sidecars.iter().copied().collect();
+        let mut except: Vec<u32> = sidecars.iter().copied().collect();
         let own = std::process::id();
         let table = Table::read()?;
+        // It puts back what a killed monday-fwd has changed in clusters, and ends when that is done.
+        let puts_back = |child: &Process| environment_has(child.id, WATCHER_VARIABLE, |_| true);
+        let watchers = table.living(|child| child.parent == own && puts_back(child));
+        except.extend(watchers.iter().map(|watcher| watcher.id.pid));
         // What has ended already, and was given to us by whoever died: nobody else waits for it.
         for pid in table.ended_children(own, &except) {
             if let Ok(pid) = i32::try_from(pid) {

@@ -12,6 +12,7 @@ pub mod env_file;
 pub mod names;
 pub mod pipeline;
 pub mod progress;
+pub mod remote;
 pub mod routes;
 pub mod run_spec;
 pub mod step;

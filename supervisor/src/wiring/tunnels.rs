@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use monday_shared::protocol::fwd::{Close, Event, ForwardSpec, ForwardStatus, Open, Phase};
+use monday_shared::protocol::fwd::{Close, Event, ForwardSpec, ForwardStatus, Open, Phase, Step};
 use monday_shared::protocol::supervisor::{Level, TunnelStatus};
 use monday_shared::rpc::client::ClientError;
 use tokio::sync::mpsc;
@@ -28,16 +28,17 @@ pub async fn open(
     board: &Board,
     only: Option<&[String]>,
 ) {
-    let mut opened = fwd.wished().map(|open| open.forwards).unwrap_or_default();
     let is_meant = |name: &String| only.is_none_or(|only| only.contains(name));
     for forward in plan.forwards.iter().filter(|it| is_meant(&it.name)) {
-        let tunnels: Vec<&Tunnel> = plan.tunnels_of(&forward.name).collect();
-        if tunnels.is_empty() {
+        let here = plan
+            .tunnels_of(&forward.name)
+            .filter(|tunnel| !tunnel.leads_here());
+        let call = Open {
+            forwards: here.map(|tunnel| tunnel.spec.clone()).collect(),
+        };
+        if call.forwards.is_empty() {
             continue;
         }
-        let call = Open {
-            forwards: tunnels.iter().map(|tunnel| tunnel.spec.clone()).collect(),
-        };
         // Before it is asked for: it may be up before the reply is here.
         board.set_forward(plan, &forward.name, Progress::started());
         match fwd.call(&call).await {
@@ -47,15 +48,10 @@ pub async fn open(
                         addresses.tunnel(&status.id, listen);
                     }
                 }
-                let pinned = call
-                    .forwards
-                    .into_iter()
-                    .map(|spec| pinned(spec, addresses));
-                opened.extend(pinned);
                 // From the first one on, so that a death in between loses nothing.
-                fwd.wish(Some(Open {
-                    forwards: opened.clone(),
-                }));
+                for spec in call.forwards {
+                    wish(fwd, pinned(spec, addresses));
+                }
             }
             Err(error) => {
                 let why = error.to_string();
@@ -64,6 +60,19 @@ pub async fn open(
             }
         }
     }
+}
+
+/// A monday-fwd that was started again opens that as well.
+pub(super) fn wish(fwd: &Fwd, spec: ForwardSpec) {
+    fwd.change_wish(|wish| {
+        let forwards = wish.take().map(|open| open.forwards).unwrap_or_default();
+        let mut forwards: Vec<ForwardSpec> = forwards
+            .into_iter()
+            .filter(|it| it.id() != spec.id())
+            .collect();
+        forwards.push(spec);
+        *wish = Some(Open { forwards });
+    });
 }
 
 /// Closes the tunnels of these forwards.
@@ -76,12 +85,12 @@ pub async fn close(fwd: &Fwd, plan: &Plan, forwards: &[String]) {
     if ids.is_empty() {
         return;
     }
-    let wished = fwd.wished().map(|open| open.forwards).unwrap_or_default();
-    let left: Vec<ForwardSpec> = wished
-        .into_iter()
-        .filter(|spec| !ids.iter().any(|id| id == spec.id()))
-        .collect();
-    fwd.wish((!left.is_empty()).then_some(Open { forwards: left }));
+    fwd.change_wish(|wish| {
+        let wished = wish.take().map(|open| open.forwards).unwrap_or_default();
+        let is_left = |spec: &ForwardSpec| !ids.iter().any(|id| id == spec.id());
+        let left: Vec<ForwardSpec> = wished.into_iter().filter(is_left).collect();
+        *wish = (!left.is_empty()).then_some(Open { forwards: left });
+    });
     // One that is not there has nothing open, and is not told to open these.
     if let Err(error) = fwd.call_if_there(&Close { ids }).await {
         tracing::warn!(%error, "tunnels that are not wanted any more could not be closed");
@@ -161,6 +170,7 @@ impl<P: Fn() -> Arc<Plan>> Watcher<P> {
             }
             Event::Failed { id, why } => self.set(&id, Phase::Failed, None, Some(why)),
             Event::Warning { id, message } => self.warn(&id, message),
+            Event::Step { id, step, message } => self.step(&id, step, message),
             Event::Connection {
                 id,
                 client,
@@ -225,6 +235,16 @@ impl<P: Fn() -> Arc<Plan>> Watcher<P> {
         } else {
             Progress::started()
         }
+    }
+
+    /// What is changed in a cluster is worth a line, and how it is undone by hand.
+    fn step(&self, id: &str, step: Step, message: String) {
+        if matches!(step, Step::Checking | Step::Journalled) {
+            return;
+        }
+        let plan = (self.plan)();
+        let forward = forward_of(&plan, id).map(str::to_owned);
+        self.state.notice(Level::Info, forward, message);
     }
 
     fn warn(&self, id: &str, message: String) {

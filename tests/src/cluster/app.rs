@@ -58,7 +58,8 @@ impl App {
     }
 
     /// Its objects.
-    fn objects(&self) -> Vec<Value> {
+    #[must_use]
+    pub fn objects(&self) -> Vec<Value> {
         let (name, namespace) = (&self.name, &self.namespace);
         let labels = json!({"app": name});
         let metadata = json!({"name": name, "namespace": namespace, "labels": labels});

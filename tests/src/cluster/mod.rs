@@ -3,6 +3,7 @@
 //! Its API server is reachable in its network only, and a network belongs to a thread: a test [enters](Cluster::enter)
 //! it, and whatever the test then starts or connects, threads and processes included, is there as well.
 
+mod agent_program;
 mod app;
 mod kubectl;
 mod part;
@@ -27,6 +28,12 @@ use tempfile::TempDir;
 use crate::executable;
 use crate::skip::missing_programs;
 use crate::user::is_root;
+
+/// The image of the agent of `kubernetes-remote`, as monday-fwd expects it by itself.
+const AGENT_IMAGE: &str = concat!("monday.internal/agent:", env!("CARGO_PKG_VERSION"));
+
+/// Another version of `monday-pod`, which is the same program.
+pub const OTHER_POD_IMAGE: &str = "monday.test/pod:2";
 
 /// The image of `monday-pod`.
 const POD_IMAGE: &str = "monday.test/pod:1";
@@ -66,7 +73,7 @@ impl Cluster {
         programs().err()
     }
 
-    /// Starts one and waits until it is ready, with the image of `monday-pod` in it.
+    /// Starts one and waits until it is ready, with the images of `monday-pod` and of the agent in it.
     ///
     /// # Panics
     /// If it does not come up.
@@ -96,7 +103,11 @@ impl Cluster {
         };
         let built = TempDir::new().expect("a temporary folder can be made");
         let program = pod_program::compile(built.path());
-        cluster.script(["image", POD_IMAGE, &program.display().to_string()]);
+        for image in [POD_IMAGE, OTHER_POD_IMAGE] {
+            cluster.script(["image", image, &program.display().to_string()]);
+        }
+        let agent = agent_program::build().display().to_string();
+        cluster.script(["image", AGENT_IMAGE, &agent, "/monday-agent", "65532:65532"]);
         cluster
     }
 

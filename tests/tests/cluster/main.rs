@@ -21,6 +21,7 @@ mod bytes;
 mod isolation;
 mod outage;
 mod project;
+mod remote;
 mod rights;
 mod rollout;
 mod targets;

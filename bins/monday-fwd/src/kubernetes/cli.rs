@@ -68,7 +68,8 @@ pub(crate) struct KubernetesArgs {
     common: Common,
 }
 
-fn labels(text: &str) -> Result<BTreeMap<String, String>, String> {
+/// `KEY=VALUE,...`, as kubectl takes it.
+pub(crate) fn labels(text: &str) -> Result<BTreeMap<String, String>, String> {
     text.split(',')
         .map(|pair| match pair.trim().split_once('=') {
             Some((key, value)) if !key.is_empty() => {

@@ -142,6 +142,15 @@ fn place(wish: &Wish, variable: impl Fn(&str) -> Option<OsString>) -> Option<Pla
     })
 }
 
+/// The file that is read for this, if it is one: to find it again from another environment.
+pub(crate) fn single(wish: &Wish) -> Option<PathBuf> {
+    let files = place(wish, |name| env::var_os(name))?.files;
+    let [file] = files.as_slice() else {
+        return None;
+    };
+    std::path::absolute(file).ok().filter(|file| file.is_file())
+}
+
 /// Finds and reads the configuration.
 ///
 /// # Errors

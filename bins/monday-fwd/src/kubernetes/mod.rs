@@ -16,19 +16,19 @@
 
 mod cli;
 mod client;
-mod cluster;
+pub(crate) mod cluster;
 mod connector;
 mod follow;
-mod kubeconfig;
+pub(crate) mod kubeconfig;
 mod pods;
 mod pool;
-mod refusal;
+pub(crate) mod refusal;
 mod rule;
-mod spdy;
+pub(crate) mod spdy;
 mod target;
-mod transport;
+pub(crate) mod transport;
 mod tunnel;
-mod v4;
+pub(crate) mod v4;
 mod websocket;
 
 use std::path::PathBuf;
@@ -41,7 +41,7 @@ use monday_shared::protocol::fwd::{self, KubernetesSpec};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-pub(crate) use cli::KubernetesArgs;
+pub(crate) use cli::{KubernetesArgs, labels};
 use cluster::Cluster;
 use follow::{Following, Known};
 use kubeconfig::Wish;

@@ -122,14 +122,13 @@ fn an_env_file_that_is_missing_or_broken_is_named() {
 }
 
 #[test]
-fn what_is_not_supported_yet_is_a_notice_and_the_rest_goes_on() {
+fn a_forward_that_leads_here_has_a_tunnel_and_neither_route_nor_name() {
     let loaded = sound(
         "projects:\n- name: p\n  local: [{name: a, run: x}]\n  forward:\n\
          \x20 - {name: api, type: kubernetes-remote, values: {ports: [1], labels: {a: b}}}\n",
     );
     let plan = plan_of(&loaded);
-    assert_eq!(plan.notices.len(), 1);
-    assert!(plan.notices[0].message.contains("`kubernetes-remote`"));
+    assert!(plan.tunnels[0].leads_here());
     assert!(plan.routes.is_empty() && plan.hostnames.is_empty());
     assert_eq!(plan.apps.len(), 1);
     assert_eq!(plan, again(&loaded));
