@@ -18,7 +18,7 @@ use crate::ctl::Ctl;
 use crate::pipe_pool::CopyPath;
 use crate::place::Place;
 use crate::ready::ReadyArgs;
-use crate::routes_file::{self, RoutesFileError};
+use crate::routes_file::{self, Mistake, RoutesFileError};
 use monday_shared::address::Target;
 use monday_shared::protocol::listen_address::Listens;
 
@@ -45,10 +45,13 @@ Examples:
       a slow database; effects: latency (jitter), rate, slice (slice_delay), cut_bytes, cut_after
       (ending), stall, blackhole, reset, refuse, unanswered, accept_delay, swallow_half_close,
       corrupt; for whom: direction, probability, connections=new, expires
+  monday-tcpproxy --routes routes.yaml
+      the same from a file, with the keys of the method open, for example
+      routes: [{id: db, listen: 127.0.0.1:5433, target: db:5432, faults: {latency: 100ms}}]
   monday-tcpproxy --output json 0=3000
       says as its first line which port it took: {\"event\":\"ready\",\"routes\":[{\"listen\":...}]}
   monday-tcpproxy --control /tmp/proxy.sock
-      takes its routes from the control socket: methods open, close, list, wait and status
+      takes its routes from the control socket: methods open, apply, close, fault, wait, ...
   monday-tcpproxy ctl /tmp/proxy.sock wait until=target timeout=10s
       asks a running one, here until all targets accept; see monday-tcpproxy ctl --help";
 
@@ -98,7 +101,7 @@ pub struct Cli {
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
 
-    /// Close a connection on which nothing happened for so long
+    /// Close a connection on which nothing happened for so long; 0 never does
     #[arg(long, value_name = "TIME")]
     idle_timeout: Option<Span>,
 
@@ -218,7 +221,13 @@ fn read_route(text: &str) -> Result<RouteArg, String> {
 impl Cli {
     fn try_read(words: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         let cli = Self::try_parse_from(words)?;
-        let problem = name_clash(&cli.routes()).or_else(|| cli.stray_fault());
+        let routes = cli.routes();
+        let stray = || match cli.routes_file {
+            // It may be one of the file, which is not read yet.
+            Some(_) => None,
+            None => cli.stray_fault(&routes),
+        };
+        let problem = name_clash(&routes).or_else(stray);
         match problem {
             None => Ok(cli),
             Some(problem) => {
@@ -239,9 +248,8 @@ impl Cli {
         self.copy_path
     }
 
-    /// A fault of a route that there is not.
-    fn stray_fault(&self) -> Option<String> {
-        let routes = self.routes();
+    /// A fault of a route that there is not among these.
+    fn stray_fault(&self, routes: &[RouteSpec]) -> Option<String> {
         let stray = self
             .faults
             .iter()
@@ -257,13 +265,31 @@ impl Cli {
     /// All routes: those of the command line, then those of the file.
     ///
     /// # Errors
-    /// The file cannot be used.
+    /// The file cannot be used, or does not go with the rest of the command line.
     pub fn all_routes(&self) -> Result<Vec<RouteSpec>, RoutesFileError> {
         let mut routes = self.routes();
-        if let Some(path) = &self.routes_file {
-            routes.extend(routes_file::read(path)?);
+        let Some(path) = &self.routes_file else {
+            return Ok(routes);
+        };
+        for mut route in routes_file::read(path)? {
+            route.faults.extend(self.faults_of(&route.id));
+            routes.push(route);
         }
-        Ok(routes)
+        match name_clash(&routes).or_else(|| self.stray_fault(&routes)) {
+            None => Ok(routes),
+            Some(problem) => Err(RoutesFileError::Wrong {
+                path: path.clone(),
+                mistake: Mistake {
+                    what: problem,
+                    position: None,
+                },
+            }),
+        }
+    }
+
+    fn faults_of(&self, id: &str) -> impl Iterator<Item = FaultSpec> {
+        let own = self.faults.iter().filter(move |fault| fault.route == id);
+        own.map(|fault| fault.fault.clone())
     }
 
     /// Whom to tell that everything is there.
@@ -308,12 +334,7 @@ impl Cli {
                     half_close_linger: self.half_close_linger,
                     proxy_protocol: self.proxy_protocol,
                     log_connections: self.log_connections,
-                    faults: self
-                        .faults
-                        .iter()
-                        .filter(|fault| fault.route == id)
-                        .map(|fault| fault.fault.clone())
-                        .collect(),
+                    faults: self.faults_of(&id).collect(),
                     ..RouteSpec::new(id, &route.listen, &route.target)
                 }
             })

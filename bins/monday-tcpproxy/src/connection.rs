@@ -17,6 +17,7 @@ use crate::proxy_header;
 use crate::relay::{Terms, end, relay};
 use crate::route::Shared;
 use crate::socket::{Peer, Socket};
+use crate::spare::Spare;
 use monday_shared::address::Target;
 use monday_shared::dial::{DialError, Patience, Stream, dial};
 
@@ -40,8 +41,8 @@ pub(crate) struct Context {
     pub(crate) hub: Hub<Event>,
 }
 
-/// Serves one client until its end.
-pub(crate) async fn serve(client: Socket, peer: Peer, context: Arc<Context>) {
+/// Serves one client until its end; its target takes the place of `spare`.
+pub(crate) async fn serve(client: Socket, peer: Peer, spare: Spare, context: Arc<Context>) {
     let _tracked = context.shared.connections.token();
     let active = context.shared.stats.begin();
     let terms = Terms {
@@ -62,7 +63,7 @@ pub(crate) async fn serve(client: Socket, peer: Peer, context: Arc<Context>) {
             client: peer.to_string(),
         });
     }
-    let target = match reach_target(&client, &context, terms.subject).await {
+    let target = match reach_target(&client, &context, terms.subject, spare).await {
         Some(Ok(target)) => Socket::from(target),
         None => {
             context.ended(
@@ -88,10 +89,9 @@ pub(crate) async fn serve(client: Socket, peer: Peer, context: Arc<Context>) {
         && let Err(error) = Box::pin(introduce(&client, peer, &target)).await
     {
         client.reset();
-        context.failed(
-            peer,
-            format!("the target does not take the PROXY header: {error}"),
-        );
+        let error = format!("the target does not take the PROXY header: {error}");
+        context.ended(peer, terms.subject.since, [0, 0], &error);
+        context.failed(peer, error);
         return;
     }
     let (outcome, written) = relay(&client, &target, &context.pipes, &stats.traffic, &terms).await;
@@ -112,9 +112,11 @@ async fn reach_target(
     client: &Socket,
     context: &Context,
     subject: Subject<'_>,
+    spare: Spare,
 ) -> Option<Result<Stream, DialError>> {
     let dial = Box::pin(async {
         held_back(context, subject).await;
+        drop(spare);
         dial(&context.target, context.patience).await
     });
     tokio::select! {
@@ -238,7 +240,12 @@ mod tests {
             hub: Hub::new(),
         });
         // All else that a connection has is two registrations with the runtime.
-        let bytes = size_of_val(&serve(client.into(), Peer::Ip(address), context));
+        let bytes = size_of_val(&serve(
+            client.into(),
+            Peer::Ip(address),
+            Spare::default(),
+            context,
+        ));
         assert!(bytes <= 1024, "{bytes} bytes");
     }
 }

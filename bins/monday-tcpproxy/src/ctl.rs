@@ -24,20 +24,25 @@ Methods: open, apply, close, list, wait, fault, clear, reset, drain, status, hel
 Examples:
   monday-tcpproxy ctl /tmp/proxy.sock open id=db listen=127.0.0.1:0 target=db.internal:5432
   monday-tcpproxy ctl /tmp/proxy.sock wait until=target timeout=10s
-  monday-tcpproxy ctl /tmp/proxy.sock wait until=connections count:=2 ids:='[\"db\"]'
+  monday-tcpproxy ctl /tmp/proxy.sock wait until=connections count:=2 ids=db
   monday-tcpproxy ctl /tmp/proxy.sock fault id=db latency=100ms jitter=20ms direction=down
   monday-tcpproxy ctl /tmp/proxy.sock fault id=db reset=true expires=5s
   monday-tcpproxy ctl /tmp/proxy.sock clear
   monday-tcpproxy ctl /tmp/proxy.sock drain timeout=10s
-  monday-tcpproxy ctl /tmp/proxy.sock close ids:='[\"db\"]'
+  monday-tcpproxy ctl /tmp/proxy.sock close ids:='[\"db\",\"web\"]'
   monday-tcpproxy ctl /tmp/proxy.sock shutdown
 
-Exits with 0 and the result as JSON on standard output, with 124 if something did not hold in time, with 2 if the
-question makes no sense and with 1 for everything else.";
+Exits with 0 and the result as JSON on standard output, with 124 if something did not hold in
+time, with 2 if the question makes no sense and with 1 for everything else.";
 
 /// Asks a running monday-tcpproxy by its control socket
 #[derive(Clone, Debug, Parser)]
-#[command(name = "monday-tcpproxy ctl", version, after_help = EXAMPLES)]
+#[command(
+    name = "monday-tcpproxy ctl",
+    version,
+    after_help = EXAMPLES,
+    override_usage = "monday-tcpproxy ctl SOCKET METHOD [PARAMETER]..."
+)]
 pub struct Ctl {
     /// The control socket, as it was given to --control
     socket: PathBuf,

@@ -46,6 +46,13 @@ pub(crate) enum End {
     },
 }
 
+impl End {
+    /// Whether the peer of the sink has reset the connection.
+    pub(crate) fn is_reset_of_sink(&self) -> bool {
+        matches!(self, Self::SinkFailed(error) if error.kind() == io::ErrorKind::ConnectionReset)
+    }
+}
+
 /// What was read and not yet written.
 #[derive(Debug)]
 enum Held {
@@ -114,13 +121,15 @@ impl Direction {
         (held, std::mem::take(&mut self.at_end))
     }
 
-    /// Moves bytes until there is nothing to do, or until it is others' turn.
+    /// Moves bytes until there is nothing to do, or until it is others' turn. What the other direction has heard of the
+    /// source being reset is told once by the kernel, which then shows an end: it is none.
     pub(crate) fn poll(
         &mut self,
         cx: &mut Context<'_>,
         source: &Socket,
         sink: &Socket,
         means: Means<'_>,
+        source_was_reset: bool,
     ) -> Poll<End> {
         let mut moved = 0;
         loop {
@@ -135,6 +144,9 @@ impl Direction {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Poll::Ready(End::SinkFailed(error)),
+            }
+            if self.at_end && source_was_reset {
+                return Poll::Ready(End::SourceFailed(io::ErrorKind::ConnectionReset.into()));
             }
             if self.at_end {
                 return Poll::Ready(match sink.shutdown_write() {

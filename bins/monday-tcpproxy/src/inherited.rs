@@ -3,13 +3,17 @@
 
 use std::collections::BTreeMap;
 use std::env;
-use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
+use std::io;
+use std::os::fd::{BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 
 use rustix::io::{FdFlags, fcntl_setfd};
-use socket2::Socket;
+use socket2::{SockRef, Socket, Type};
 
 /// The number of the first one.
 const FIRST: RawFd = 3;
+
+/// What tells of them, which concerns nobody but us.
+pub(crate) const VARIABLES: [&str; 3] = ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"];
 
 /// More than this nobody means.
 const MOST: RawFd = 1024;
@@ -22,17 +26,19 @@ pub struct Inherited {
 }
 
 impl Inherited {
-    /// Takes what the environment says is ours. It can be taken once.
+    /// Takes what the environment says is ours. It can be taken once, and only before this process opens descriptors of its
+    /// own: where fewer were handed over than was said, those would be mistaken for the rest.
     ///
     /// # Errors
     /// One of the descriptors is not open, or the number of them makes no sense.
     pub fn take() -> Result<Self, String> {
         let variable = |name| env::var(name).ok().filter(|text| !text.is_empty());
-        let Some(count) = variable("LISTEN_FDS") else {
+        let [how_many, whose, called] = VARIABLES.map(variable);
+        let Some(count) = how_many else {
             return Ok(Self::default());
         };
         // Without LISTEN_PID they were meant for whoever was started with them, which a shell script cannot know.
-        if variable("LISTEN_PID").is_some_and(|pid| pid != std::process::id().to_string()) {
+        if whose.is_some_and(|pid| pid != std::process::id().to_string()) {
             return Ok(Self::default());
         }
         let count: RawFd = count
@@ -42,7 +48,7 @@ impl Inherited {
             .ok_or_else(|| {
                 format!("LISTEN_FDS is `{count}`, which is not how many listeners were handed over")
             })?;
-        let names = variable("LISTEN_FDNAMES").unwrap_or_default();
+        let names = called.unwrap_or_default();
         let mut inherited = Self::default();
         for (number, name) in
             (FIRST..FIRST + count).zip(names.split(':').map(Some).chain(std::iter::repeat(None)))
@@ -89,26 +95,17 @@ impl Inherited {
 
 /// Makes a descriptor ours that the parent left open for us.
 #[allow(unsafe_code)]
-fn adopt(number: RawFd) -> std::io::Result<Socket> {
-    // A descriptor that is not open must not become an owned one.
-    nix::sys::stat::fstat(unsafe_borrow(number))?;
-    // SAFETY: the parent has said with LISTEN_FDS that this descriptor is for us, nothing else in this process knows of
-    // it, and it is open, as was just seen.
+fn adopt(number: RawFd) -> io::Result<Socket> {
+    // SAFETY: it is used for one call, which fails with EBADF if the descriptor is not open.
+    let candidate = unsafe { BorrowedFd::borrow_raw(number) };
+    // What is not what was said may be anybody's: it stays open.
+    if SockRef::from(&candidate).r#type()? != Type::STREAM {
+        return Err(io::Error::other("it is no stream socket"));
+    }
+    // SAFETY: the parent has said with LISTEN_FDS that this descriptor is for us. It is an open socket, as was just seen,
+    // and nothing in this process has opened one yet (see `take`).
     let owned = unsafe { OwnedFd::from_raw_fd(number) };
     // COMMAND has no business with it.
     fcntl_setfd(&owned, FdFlags::CLOEXEC)?;
-    let socket = Socket::from(owned);
-    if socket.r#type()? != socket2::Type::STREAM {
-        // It stays open: it is not what was said, so it may be anybody's.
-        let _ = std::os::fd::IntoRawFd::into_raw_fd(socket);
-        return Err(std::io::Error::other("it is no stream socket"));
-    }
-    debug_assert_eq!(socket.as_raw_fd(), number);
-    Ok(socket)
-}
-
-#[allow(unsafe_code)]
-fn unsafe_borrow(number: RawFd) -> std::os::fd::BorrowedFd<'static> {
-    // SAFETY: it is used for one call that fails with EBADF if the descriptor is not open.
-    unsafe { std::os::fd::BorrowedFd::borrow_raw(number) }
+    Ok(Socket::from(owned))
 }

@@ -51,6 +51,7 @@ pub mod service;
 mod shaper;
 mod socket;
 mod socket_file;
+mod spare;
 mod stats;
 pub mod table;
 mod wait;

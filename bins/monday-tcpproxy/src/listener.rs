@@ -20,6 +20,7 @@ use crate::connection::{Context, serve};
 use crate::place::Place;
 use crate::socket::{Peer, Socket as Stream};
 use crate::socket_file::SocketFile;
+use crate::spare::Spare;
 use crate::workers::{Worker, Workers};
 use monday_shared::address::is_local;
 use monday_shared::platform;
@@ -136,6 +137,8 @@ pub(crate) enum Door {
     Open,
     /// It refuses them, as if nobody listened.
     Refuse,
+    /// So it does for good, but leaves them to whoever else has the listener.
+    Shut,
     /// It does not answer them.
     Silent,
 }
@@ -180,6 +183,8 @@ pub(crate) struct Listener {
     acceptors: Vec<JoinHandle<()>>,
     /// Where clients find it.
     shown: ListenAddress,
+    /// We were started with it.
+    was_handed_over: bool,
     /// Goes with the listener.
     _file: Option<SocketFile>,
     /// For [`Door`].
@@ -224,6 +229,7 @@ impl Listener {
             context,
             stop,
             acceptors,
+            was_handed_over: matches!(listening.address, Place::Inherited(_)),
             shown: listening.shown,
             _file: listening.file,
             socket,
@@ -248,9 +254,10 @@ impl Listener {
             return;
         };
         let filler = self.filler.take();
+        let lets_go = self.is_own() && matches!(door, Door::Refuse | Door::Shut);
         // See below.
-        if matches!(self.shown, ListenAddress::Ip(_)) {
-            let _ = socket.set_reuse_address(door != Door::Refuse);
+        if self.is_own() && matches!(self.shown, ListenAddress::Ip(_)) {
+            let _ = socket.set_reuse_address(!lets_go);
         }
         if self.door != Door::Open
             && let Err(error) = socket.listen(accept::BACKLOG)
@@ -272,18 +279,25 @@ impl Listener {
                     Accepting::Close
                 }
             },
-            Door::Refuse => Accepting::Nothing,
+            Door::Refuse if !lets_go => Accepting::Close,
+            Door::Refuse | Door::Shut => Accepting::Nothing,
         };
         self.accepting.send_replace(accepting);
         // Nobody else gets the port meanwhile, since we do not share it.
         // A listener that is shut down leaves the state of listening and keeps its address (Linux, `tcp_disconnect`).
         // One of another kind cannot come back, so clients are let in and closed at once.
-        if door == Door::Refuse
+        // What was handed over is listened on by others as well, or will be: it never is shut down.
+        if lets_go
             && (matches!(self.shown, ListenAddress::Unix(_))
                 || socket.shutdown(std::net::Shutdown::Both).is_err())
         {
             self.accepting.send_replace(Accepting::Close);
         }
+    }
+
+    /// Whether nobody else has it.
+    fn is_own(&self) -> bool {
+        !self.was_handed_over
     }
 
     /// Where clients find it.
@@ -297,8 +311,12 @@ impl Listener {
     }
 
     /// Stops accepting; its port is free again afterwards.
-    pub(crate) async fn close(self) {
+    pub(crate) async fn close(mut self) {
         self.stop.cancel();
+        if !self.is_own() && self.door == Door::Silent {
+            // Others go on with it.
+            self.set_door(Door::Shut);
+        }
         for acceptor in self.acceptors {
             if let Err(error) = acceptor.await
                 && error.is_panic()
@@ -382,18 +400,22 @@ async fn accept_with(
 ) {
     let mut backoff = Backoff::new(accept::AGAIN);
     loop {
-        let accepted = listener.accept().await.and_then(|(client, peer)| {
-            match what {
-                Accepting::Serve { except } if except.map(Peer::Ip) != Some(peer) => {}
-                Accepting::Serve { .. } => return Ok(()),
+        let accepted = match listener.accept().await {
+            Ok((client, peer)) => match what {
+                Accepting::Serve { except } if except.map(Peer::Ip) == Some(peer) => Ok(()),
+                Accepting::Serve { .. } => {
+                    let spare = Spare::beside(&client).await;
+                    let context = Arc::clone(&context.borrow());
+                    worker
+                        .spawn_connection(client, move |client| serve(client, peer, spare, context))
+                }
                 Accepting::Close | Accepting::Nothing => {
                     client.reset();
-                    return Ok(());
+                    Ok(())
                 }
-            }
-            let context = Arc::clone(&context.borrow());
-            worker.spawn_connection(client, move |client| serve(client, peer, context))
-        });
+            },
+            Err(error) => Err(error),
+        };
         match accepted {
             Ok(()) => backoff.reset(),
             Err(error) if accept::concerns_one_client(&error) => {}

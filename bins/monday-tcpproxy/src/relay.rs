@@ -8,7 +8,7 @@
 //! | ends its stream (half-close) | is told, and may go on sending as long as it likes |
 //! | has closed for good | gets all that was sent to it, then is closed |
 //! | resets the connection | is reset |
-//! | is gone while there are bytes for it | gets what was sent to it before, then is closed |
+//! | is gone while there are bytes for it | gets what was sent to it before, then is closed, or reset if that side has reset |
 //!
 //! A direction with [faults](crate::faults) goes through a [`Shaper`] for as long as it has them.
 
@@ -48,7 +48,7 @@ pub(crate) enum Outcome {
     Finished,
     /// A side has ended its stream and closed for good; the other one got everything.
     Departed(Side),
-    /// A side was gone before it had everything; the other was told as gently as it could be.
+    /// A side was gone before it had everything; the other got all that it had sent, and then was told.
     Abandoned(io::Error),
     /// A side reset the connection, and so was the other.
     Reset {
@@ -101,6 +101,7 @@ impl Outcome {
         match self {
             Self::Reset { .. } | Self::Cut => true,
             Self::Fault { ending, .. } => *ending == FaultEnding::Reset,
+            Self::Abandoned(error) => error.kind() == io::ErrorKind::ConnectionReset,
             _ => false,
         }
     }
@@ -151,8 +152,8 @@ pub(crate) async fn relay(
                 // What was ordered before a byte came holds for that byte. The news is looked at next.
                 return Poll::Pending;
             }
-            up.poll(cx, client, target);
-            down.poll(cx, target, client);
+            up.poll(cx, client, target, down.sink_was_reset());
+            down.poll(cx, target, client, up.sink_was_reset());
             if let Some(outcome) = verdict(&mut up.end, &mut down.end) {
                 return Poll::Ready(outcome);
             }
@@ -200,6 +201,11 @@ pub(crate) async fn end(client: Socket, target: Socket, outcome: &Outcome, terms
             if *deliver {
                 delivered([&client, &target]).await;
             }
+            client.reset();
+            target.reset();
+        }
+        Outcome::Abandoned(_) if outcome.is_reset() => {
+            delivered([&client, &target]).await;
             client.reset();
             target.reset();
         }
@@ -314,13 +320,26 @@ impl<'a> Half<'a> {
         }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>, source: &Socket, sink: &Socket) {
+    /// Whether it was found out by writing that the peer of the sink has reset the connection.
+    fn sink_was_reset(&self) -> bool {
+        self.end.as_ref().is_some_and(End::is_reset_of_sink)
+    }
+
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        source: &Socket,
+        sink: &Socket,
+        source_was_reset: bool,
+    ) {
         if self.shaper.is_some() {
             self.poll_shaper(cx, source, sink);
         }
         if self.end.is_none()
             && self.shaper.is_none()
-            && let Poll::Ready(end) = self.direction.poll(cx, source, sink, self.means)
+            && let Poll::Ready(end) =
+                self.direction
+                    .poll(cx, source, sink, self.means, source_was_reset)
         {
             self.end = Some(end);
         }
@@ -415,6 +434,10 @@ fn verdict(up: &mut Option<End>, down: &mut Option<End>) -> Option<Outcome> {
         (Some(End::Fault { ending, deliver }), _) | (_, Some(End::Fault { ending, deliver })) => {
             Some(Outcome::Fault { ending, deliver })
         }
+        (Some(End::SourceFailed(error)), Some(End::SinkFailed(_)))
+        | (Some(End::SinkFailed(_)), Some(End::SourceFailed(error))) => {
+            Some(Outcome::Abandoned(error))
+        }
         (Some(End::SourceFailed(error)), _) => Some(Outcome::Reset {
             by: Side::Client,
             error,
@@ -490,6 +513,10 @@ mod tests {
         assert!(matches!(
             verdict(&mut gone(), &mut Some(End::Complete)),
             Some(Outcome::Abandoned(_))
+        ));
+        assert!(matches!(
+            verdict(&mut gone(), &mut Some(End::SourceFailed(error()))),
+            Some(Outcome::Abandoned(error)) if error.kind() == io::ErrorKind::ConnectionReset
         ));
         assert!(reset_by(verdict(&mut gone(), &mut gone())).is_some());
     }

@@ -61,6 +61,12 @@ impl Wish {
         })
     }
 
+    /// How long a connection may be without a byte; no time at all means that nobody looks.
+    pub(crate) fn idle_timeout(&self) -> Option<Duration> {
+        let limit = self.spec.idle_timeout?.0;
+        (!limit.is_zero()).then_some(limit)
+    }
+
     pub(crate) fn patience(&self) -> Patience {
         Patience {
             connect_timeout: self.spec.connect_timeout.0,
@@ -102,7 +108,9 @@ impl Route {
     /// How its listeners treat new clients.
     pub(crate) fn door(&self) -> Door {
         let faults = self.shared.orders.faults();
-        if self.draining || faults.iter().any(|fault| fault.spec.refuse.0) {
+        if self.draining {
+            Door::Shut
+        } else if faults.iter().any(|fault| fault.spec.refuse.0) {
             Door::Refuse
         } else if faults.iter().any(|fault| fault.spec.unanswered.0) {
             Door::Silent

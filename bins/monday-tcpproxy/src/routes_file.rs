@@ -39,14 +39,32 @@ pub enum RoutesFileError {
         /// Why.
         source: std::io::Error,
     },
-    /// It is not what it should be. The text says where.
-    #[error("{}: {problem}", .path.display())]
+    /// It is not what it should be.
+    #[error("{}{}: {}", .path.display(), .mistake.place(), .mistake.what)]
     Wrong {
         /// The file.
         path: PathBuf,
-        /// What is wrong, and on which line.
-        problem: String,
+        /// What is wrong with it.
+        mistake: Mistake,
     },
+}
+
+/// What is wrong with such a file, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// What is wrong.
+    pub what: String,
+    /// On which line and in which column of it, both counted from 1.
+    pub position: Option<(usize, usize)>,
+}
+
+impl Mistake {
+    /// As editors and compilers write it after the name of the file.
+    fn place(&self) -> String {
+        self.position
+            .map(|(line, column)| format!(":{line}:{column}"))
+            .unwrap_or_default()
+    }
 }
 
 /// Reads the routes of a file of YAML (JSON is YAML as well).
@@ -58,19 +76,30 @@ pub(crate) fn read(path: &Path) -> Result<Vec<RouteSpec>, RoutesFileError> {
         path: path.to_owned(),
         source,
     })?;
-    parse(&text).map_err(|problem| RoutesFileError::Wrong {
+    parse(&text).map_err(|mistake| RoutesFileError::Wrong {
         path: path.to_owned(),
-        problem,
+        mistake,
     })
 }
 
-fn parse(text: &str) -> Result<Vec<RouteSpec>, String> {
+fn parse(text: &str) -> Result<Vec<RouteSpec>, Mistake> {
     let document: Document = serde_yaml::from_str(text).map_err(|error| {
         let problem = error.to_string();
+        // Where it is written out it is that of the innermost value.
+        if let Some((what, position)) = written_position(&problem) {
+            return Mistake {
+                what: what.to_owned(),
+                position: Some(position),
+            };
+        }
         // The reader does not say where a key of the document itself is.
-        match stray_key_line(text) {
-            Some(line) if !problem.contains(" at line ") => format!("{problem} at line {line}"),
-            _ => problem,
+        let position = error
+            .location()
+            .map(|place| (place.line(), place.column()))
+            .or_else(|| stray_key_line(text).map(|line| (line, 1)));
+        Mistake {
+            what: problem,
+            position,
         }
     })?;
     Ok(document
@@ -78,6 +107,14 @@ fn parse(text: &str) -> Result<Vec<RouteSpec>, String> {
         .into_iter()
         .map(|Checked(spec)| spec)
         .collect())
+}
+
+/// A message and the position at its end; of several the first, which was there before the others were added.
+fn written_position(problem: &str) -> Option<(&str, (usize, usize))> {
+    let (what, place) = problem.rsplit_once(" at line ")?;
+    let (line, column) = place.split_once(" column ")?;
+    let position = (line.parse().ok()?, column.parse().ok()?);
+    Some(written_position(what).unwrap_or((what, position)))
 }
 
 /// The line of the first key of the document that is none of ours.
@@ -114,22 +151,23 @@ mod tests {
         for (text, named) in [
             (
                 "routes:\n- id: db\n  listen: 0\n  target: x:1\n  conect_wait: 5s\n",
-                "line 5",
+                (5, 3),
             ),
-            ("routes:\n- id: db\n  listen: 0\n  target: x\n", "line 2"),
+            ("routes:\n- id: db\n  listen: 0\n  target: x\n", (2, 1)),
             (
                 "routes:\n- id: db\n  listen: 0\n  target: x:1\n  faults: {late: 1s}\n",
-                "line 5",
+                (5, 12),
             ),
             (
                 "routes:\n- id: db\n  listen: 0\n  target: x:1\n  connect_wait: 5\n",
-                "line 5",
+                (5, 17),
             ),
-            ("route: []\n", "line 1"),
-            ("routes: [\n", "line 2"),
+            ("route: []\n", (1, 1)),
+            ("routes: [\n", (2, 1)),
         ] {
-            let error = parse(text).unwrap_err();
-            assert!(error.contains(named), "{text}: {error}");
+            let mistake = parse(text).unwrap_err();
+            assert_eq!(mistake.position, Some(named), "{text}: {mistake:?}");
+            assert_eq!(written_position(&mistake.what), None, "{mistake:?}");
         }
     }
 }

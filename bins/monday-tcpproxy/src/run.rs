@@ -14,19 +14,19 @@ use tokio::time::{sleep, timeout};
 use crate::cli::Cli;
 use crate::error::Error;
 use crate::failures::Failures;
-use crate::inherited::Inherited;
+use crate::inherited::{self, Inherited};
 use crate::service::Control;
 use crate::table::{self, Change, Table};
 use crate::workers::Workers;
 use monday_shared::open_files::raise_open_files;
 
-/// Opens the routes of the command line, serves them until the end and returns the exit status.
+/// Opens the routes of the command line, serves them until the end and returns the exit status. The listeners that were
+/// handed over have been taken before there was a runtime.
 ///
 /// # Errors
 /// [`Error`] for what cannot be done at all.
-pub async fn run(cli: Cli) -> Result<u8, Error> {
-    // Before anything else opens descriptors.
-    let inherited = Inherited::take().map_err(Error::Inherited)?;
+pub async fn run(cli: Cli, handed_over: Result<Inherited, String>) -> Result<u8, Error> {
+    let handed_over = handed_over.map_err(Error::Inherited)?;
     let open_files_limit = raise_open_files();
     let has_command = !cli.command().is_empty();
     let mut life = Sidecar::begin(cli.life(), has_command)?;
@@ -35,7 +35,7 @@ pub async fn run(cli: Cli) -> Result<u8, Error> {
     let seed = cli.seed().unwrap_or_else(random_seed);
     let settings = table::Settings {
         path: cli.copy_path(),
-        inherited,
+        inherited: handed_over,
         seed,
     };
     let (table, running) = table::start(workers, settings, hub.clone());
@@ -56,7 +56,13 @@ pub async fn run(cli: Cli) -> Result<u8, Error> {
         };
         life.serve(Served(control), &hub);
         let variables = variables(&routes);
-        let command = CommandSpec::from_words(cli.command().to_vec(), variables.clone());
+        let command =
+            CommandSpec::from_words(cli.command().to_vec(), variables.clone()).map(|command| {
+                CommandSpec {
+                    ours: &inherited::VARIABLES,
+                    ..command
+                }
+            });
         let ready = Event::Ready {
             routes,
             seed,

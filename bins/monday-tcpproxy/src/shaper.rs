@@ -36,7 +36,7 @@ pub(crate) struct Shaper {
     waiting_bytes: usize,
     /// When the next piece may go out.
     next_piece: Instant,
-    /// How many bytes were taken in.
+    /// How many bytes were taken in since there is the limit that there is.
     taken: u64,
     /// How many bytes are left alone before the next one is changed.
     until_corrupt: u64,
@@ -102,6 +102,11 @@ impl Shaper {
             return;
         }
         let now = Instant::now();
+        let limit = |effects: &Option<Effects>| effects.as_ref().and_then(|it| it.cut_bytes);
+        if limit(&effects) != limit(&self.effects) {
+            // It counts from its own beginning, and not from that of another fault.
+            self.taken = 0;
+        }
         if let Some(effects) = &effects {
             self.until_corrupt = self.chance.misses(effects.corrupt);
         }

@@ -334,7 +334,7 @@ impl Owner {
             shared: shared.clone(),
             generation,
             seed: self.seed,
-            idle_timeout: wish.spec.idle_timeout.map(|limit| limit.0),
+            idle_timeout: wish.idle_timeout(),
             half_close_linger: wish.spec.half_close_linger.map(|linger| linger.0),
             proxy_protocol: wish.spec.proxy_protocol,
             log_connections: wish.spec.log_connections,

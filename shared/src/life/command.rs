@@ -24,6 +24,8 @@ pub struct CommandSpec {
     pub env: Vec<Variable>,
     /// What it sees in the place of `/etc/hosts`.
     pub hosts_file: Option<PathBuf>,
+    /// Variables that were meant for us and that it does not get.
+    pub ours: &'static [&'static str],
 }
 
 impl CommandSpec {
@@ -34,6 +36,7 @@ impl CommandSpec {
             words,
             env,
             hosts_file: None,
+            ours: &[],
         })
     }
 }
@@ -75,6 +78,9 @@ impl Running {
             .envs(spec.env.iter().map(|(name, value)| (name, value)))
             // This was about our readiness, not about the command's.
             .env_remove("NOTIFY_SOCKET");
+        for variable in spec.ours {
+            command.env_remove(variable);
+        }
         if !own_stdin {
             command.stdin(std::process::Stdio::null());
         }

@@ -204,11 +204,28 @@ pub struct Routes {
     pub routes: Vec<RouteStatus>,
 }
 
+/// Reads a list of texts, or one alone, which is easier to write in a shell.
+fn one_or_several<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "expected a text or a list of them")]
+    enum Written {
+        One(String),
+        Several(Vec<String>),
+    }
+    Ok(match Written::deserialize(deserializer)? {
+        Written::One(one) => vec![one],
+        Written::Several(several) => several,
+    })
+}
+
 /// Closes routes and their connections. An id that is not open is not an error: it is closed already.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Close {
     /// Which.
+    #[serde(deserialize_with = "one_or_several")]
     pub ids: Vec<String>,
     /// What becomes of their connections. Default: they are cut; they cannot stay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -236,7 +253,7 @@ pub struct List {}
 #[serde(deny_unknown_fields)]
 pub struct Wait {
     /// Which routes; none named: all that are open.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "one_or_several")]
     pub ids: Vec<String>,
     /// For what.
     pub until: Until,
@@ -286,7 +303,7 @@ impl TryFrom<serde_json::Value> for Fault {
         let ids = match (members.remove("id"), members.remove("ids")) {
             (None, None) => Vec::new(),
             (Some(id), None) => vec![serde_json::from_value(id).map_err(|e| format!("`id`: {e}"))?],
-            (None, Some(ids)) => serde_json::from_value(ids).map_err(|e| format!("`ids`: {e}"))?,
+            (None, Some(ids)) => one_or_several(ids).map_err(|e| format!("`ids`: {e}"))?,
             (Some(_), Some(_)) => return Err("`id` does not belong beside `ids`".to_owned()),
         };
         let fault: FaultSpec = serde_json::from_value(value).map_err(|e| e.to_string())?;
@@ -300,10 +317,10 @@ impl TryFrom<serde_json::Value> for Fault {
 #[serde(deny_unknown_fields)]
 pub struct Clear {
     /// Of which routes; none named: all that are open.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "one_or_several")]
     pub ids: Vec<String>,
     /// Which faults; none named: all.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "one_or_several")]
     pub names: Vec<String>,
 }
 
@@ -312,7 +329,7 @@ pub struct Clear {
 #[serde(deny_unknown_fields)]
 pub struct Reset {
     /// Which routes; none named: all that are open.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "one_or_several")]
     pub ids: Vec<String>,
 }
 
@@ -322,7 +339,7 @@ pub struct Reset {
 #[serde(deny_unknown_fields)]
 pub struct Drain {
     /// Which routes; none named: all that are open.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "one_or_several")]
     pub ids: Vec<String>,
     /// For how long at most. Default 30 s.
     #[serde(default = "Wait::default_timeout")]

@@ -4,7 +4,6 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Shutdown, SocketAddr};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::{Value, json};
 
@@ -85,18 +84,7 @@ fn errors_have_a_kind_for_programs() {
 }
 
 fn ctl(folder: &Path, words: &[&str]) -> (Option<i32>, String) {
-    let ended = Command::new(env!("CARGO_BIN_EXE_monday-tcpproxy"))
-        .arg("ctl")
-        .arg(folder.join("control.sock"))
-        .args(words)
-        .output()
-        .unwrap();
-    let said = if ended.status.success() {
-        ended.stdout
-    } else {
-        ended.stderr
-    };
-    (ended.status.code(), String::from_utf8(said).unwrap())
+    crate::harness::ctl(&folder.join("control.sock"), words)
 }
 
 #[test]
@@ -130,6 +118,9 @@ fn a_script_opens_a_route_waits_for_its_target_and_its_connections_and_ends_ever
     );
     drop(clients);
     assert_eq!(ctl(folder.path(), &["wait", "until=idle"]).0, Some(0));
+    let (status, closed) = ctl(folder.path(), &["close", "ids=db"]);
+    assert_eq!(status, Some(0), "{closed}");
+    assert!(closed.contains(r#""closed":["db"]"#), "{closed}");
 
     assert_eq!(ctl(folder.path(), &["shutdown"]).0, Some(0));
     assert_eq!(proxy.child.wait().unwrap().code(), Some(0));
@@ -153,7 +144,7 @@ fn a_question_that_makes_no_sense_exits_with_2_and_names_the_mistake() {
         (&["frobnicate"][..], "frobnicate"),
         (&["wait", "until=dinner"], "dinner"),
         (&["wait", "until=idle", "count:=2"], "`count`"),
-        (&["close", "ids=db"], "expected a sequence"),
+        (&["close", "ids:=7"], "a text or a list of them"),
         (&["list", "all"], "NAME=TEXT"),
     ] {
         let (status, told) = ctl(folder.path(), words);
@@ -163,4 +154,18 @@ fn a_question_that_makes_no_sense_exits_with_2_and_names_the_mistake() {
     let (status, told) = ctl(folder.path(), &["wait", "until=idle", "ids:=[\"ghost\"]"]);
     assert_eq!(status, Some(1));
     assert!(told.contains("`ghost`"), "{told}");
+}
+
+#[test]
+fn the_help_of_ctl_says_how_it_is_called() {
+    let ended = std::process::Command::new(env!("CARGO_BIN_EXE_monday-tcpproxy"))
+        .args(["ctl", "--help"])
+        .output()
+        .unwrap();
+    let help = String::from_utf8(ended.stdout).unwrap();
+    assert!(
+        help.contains("Usage: monday-tcpproxy ctl SOCKET METHOD"),
+        "{help}"
+    );
+    assert!(help.lines().all(|line| line.len() <= 100), "{help}");
 }

@@ -2,16 +2,17 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use monday_shared::protocol::common::Bulk;
-use monday_shared::protocol::tcpproxy::Event;
+use monday_shared::protocol::tcpproxy::{Event, RouteSpec};
 use monday_shared::rpc::hub::Delivery;
 use monday_tcpproxy::CopyPath;
 
 use crate::harness::{
-    Proxy, Server, assert_echoes, assert_reset, connect, echo_server, noise, on_every_path, route,
-    wait_until,
+    Executable, Proxy, Server, assert_echoes, assert_reset, connect, ctl, echo_server, noise,
+    on_every_path, route, wait_until,
 };
 
 on_every_path!(
@@ -56,17 +57,37 @@ fn assert_silent(client: &mut TcpStream, time: Duration) {
 
 #[test]
 fn latency_delays_each_direction_and_goes_at_once() {
-    let (proxy, _, mut client) = live();
-    proxy.fault("latency=100ms");
-    let both = echo_time(&mut client);
-    assert!(both >= millis(200), "{both:?}");
-    proxy.clear();
-    assert_fast_again(&mut client, millis(100));
-    proxy.fault("latency=100ms,direction=down");
-    let one = echo_time(&mut client);
-    assert!(one >= millis(100), "{one:?}");
-    proxy.clear();
-    assert_fast_again(&mut client, millis(100));
+    let (server, target) = Server::start();
+    let (proxy, address) = Proxy::to(target, CopyPath::Auto);
+    let (client, peer) = server.connection(address);
+    for (fault, up, down) in [
+        ("latency=100ms", 100, 100),
+        ("latency=100ms,direction=up", 100, 0),
+        ("latency=100ms,direction=down", 0, 100),
+    ] {
+        proxy.fault(fault);
+        for (from, to, least) in [(&client, &peer, up), (&peer, &client, down)] {
+            let took = way_time(from, to);
+            assert!(took >= millis(least), "{fault}: {took:?}");
+            if least == 0 {
+                wait_until("the other direction is fast", || {
+                    way_time(from, to) < millis(100)
+                });
+            }
+        }
+        proxy.clear();
+        wait_until("both are fast again", || {
+            way_time(&client, &peer) + way_time(&peer, &client) < millis(100)
+        });
+    }
+}
+
+/// How long a few bytes take one way.
+fn way_time(mut from: &TcpStream, mut to: &TcpStream) -> Duration {
+    let begin = Instant::now();
+    from.write_all(b"there").unwrap();
+    to.read_exact(&mut [0; 5]).unwrap();
+    begin.elapsed()
 }
 
 #[test]
@@ -90,6 +111,8 @@ fn jitter_varies_the_delay_within_its_bounds() {
     let (least, most) = (times.iter().min().unwrap(), times.iter().max().unwrap());
     assert!(*least >= millis(10), "{least:?}");
     assert!(*most >= *least + millis(5), "{times:?}");
+    proxy.clear();
+    assert_fast_again(&mut client, millis(10));
 }
 
 #[test]
@@ -127,9 +150,13 @@ fn a_slice_is_all_that_arrives_at_once() {
     assert!(first <= 10, "{first}");
     client.read_exact(&mut buffer[first..]).unwrap();
     assert!(begin.elapsed() >= millis(180), "{:?}", begin.elapsed());
+    // At that pace this would take half an hour.
+    proxy.fault("slice=10,slice_delay=200ms");
+    peer.write_all(&noise(100_000)).unwrap();
     proxy.clear();
-    peer.write_all(&[7; 100]).unwrap();
-    client.read_exact(&mut buffer).unwrap();
+    let mut rest = vec![0; 100_000];
+    client.read_exact(&mut rest).unwrap();
+    assert!(rest == noise(100_000));
 }
 
 fn a_connection_is_cut_after_exactly_so_many_bytes(path: CopyPath) {
@@ -156,6 +183,31 @@ fn a_connection_is_cut_after_exactly_so_many_bytes(path: CopyPath) {
         assert_eq!(received.len(), LIMIT);
         assert!(received == noise(LIMIT));
     }
+}
+
+#[test]
+fn a_cut_that_is_called_off_in_time_leaves_the_connection_alone() {
+    let (proxy, _, mut client) = live();
+    proxy.fault("cut_bytes=1000,direction=up");
+    client.write_all(&noise(900)).unwrap();
+    client.read_exact(&mut [0; 900]).unwrap();
+    proxy.clear();
+    client.write_all(&noise(900)).unwrap();
+    client.read_exact(&mut [0; 900]).unwrap();
+    // It counts from its own beginning, whatever else there was before.
+    proxy.fault("latency=1ms");
+    client.write_all(&noise(900)).unwrap();
+    client.read_exact(&mut [0; 900]).unwrap();
+    proxy.fault("cut_bytes=1000,direction=up");
+    client.write_all(&noise(900)).unwrap();
+    client.read_exact(&mut [0; 900]).unwrap();
+    proxy.clear();
+    proxy.fault("cut_after=1h");
+    assert_echoes(&mut client);
+    proxy.clear();
+    proxy.fault("cut_after=200ms,connections=new");
+    std::thread::sleep(millis(400));
+    assert_echoes(&mut client);
 }
 
 #[test]
@@ -364,6 +416,18 @@ fn bytes_are_spoilt_as_often_as_asked_for_and_the_same_ones_with_the_same_seed()
     assert!(spoilt(8) != once);
 }
 
+#[test]
+fn bytes_of_a_live_connection_are_whole_again_without_the_fault_that_spoils_them() {
+    let (proxy, _, mut client) = live();
+    proxy.fault("corrupt=100%,direction=down");
+    client.write_all(b"ping").unwrap();
+    let mut spoilt = [0; 4];
+    client.read_exact(&mut spoilt).unwrap();
+    assert!(spoilt.iter().zip(b"ping").all(|(got, sent)| got != sent));
+    proxy.clear();
+    assert_echoes(&mut client);
+}
+
 /// Which of so many connections are reset.
 fn fates(seed: u64) -> Vec<bool> {
     let proxy = Proxy::with_seed(seed);
@@ -490,4 +554,99 @@ fn bytes_stay_whole_while_faults_come_and_go(path: CopyPath) {
     }
     drop((client, peer));
     proxy.wait_for("the connection is gone", |route| route.active == 0);
+}
+
+#[test]
+fn faults_hold_for_unix_sockets_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("front");
+    let proxy = Proxy::start(CopyPath::Auto);
+    let at = format!("unix:{}", path.display());
+    let spec = RouteSpec::new("r", at, echo_server().to_string());
+    proxy.open(vec![spec]).unwrap();
+    let connect = || {
+        let stream = UnixStream::connect(&path).unwrap();
+        stream
+            .set_read_timeout(Some(crate::harness::HANGS))
+            .unwrap();
+        stream
+    };
+    let mut old = connect();
+    assert_echoes(&mut old);
+    proxy.fault("latency=100ms");
+    let begin = Instant::now();
+    assert_echoes(&mut old);
+    assert!(begin.elapsed() >= millis(200));
+    proxy.clear();
+    // There is no refusing here: a client is let in and closed.
+    proxy.fault("refuse");
+    assert!(matches!(connect().read(&mut [0]), Ok(0) | Err(_)));
+    assert_echoes(&mut old);
+    proxy.clear();
+    assert_echoes(&mut connect());
+    proxy.fault("reset");
+    assert!(matches!(old.read(&mut [0]), Ok(0) | Err(_)));
+}
+
+/// The executable with that fault from the beginning, and its control socket.
+fn started_with(fault: &str, seed: &str) -> (Executable, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("control.sock");
+    let proxy = Executable::start(&[
+        "--control",
+        socket.to_str().unwrap(),
+        "--fault",
+        fault,
+        "--seed",
+        seed,
+        &format!("db@0={}", echo_server()),
+    ]);
+    (proxy, folder)
+}
+
+#[test]
+fn a_fault_of_a_flag_holds_from_the_first_connection_until_a_script_clears_it() {
+    let (proxy, folder) = started_with("db:latency=150ms,jitter=10ms", "7");
+    let socket = folder.path().join("control.sock");
+    let mut client = connect(proxy.routes[0]);
+    let took = echo_time(&mut client);
+    assert!(took >= millis(280), "{took:?}");
+    let ready: serde_json::Value = serde_json::from_str(&proxy.ready_line).unwrap();
+    assert_eq!(ready["seed"], 7);
+    assert_eq!(ready["routes"][0]["faults"][0]["latency"], "150ms");
+    assert_eq!(
+        ctl(&socket, &["clear", "ids=db", "names=latency"]).0,
+        Some(0)
+    );
+    assert_fast_again(&mut client, millis(100));
+    let words = [
+        "fault",
+        "id=db",
+        "stall=true",
+        "direction=up",
+        "expires=200ms",
+    ];
+    assert_eq!(ctl(&socket, &words).0, Some(0));
+    assert_echoes(&mut client);
+}
+
+#[test]
+fn a_run_is_repeated_with_the_seed_that_its_ready_line_tells() {
+    let fates = |seed: &str| {
+        let (proxy, _folder) = started_with("db:reset,probability=0.5", seed);
+        let fates: Vec<bool> = (0..40)
+            .map(|_| {
+                let mut client = connect(proxy.routes[0]);
+                let echoed = client
+                    .write_all(b"ping")
+                    .and_then(|()| client.read_exact(&mut [0; 4]));
+                echoed.is_err()
+            })
+            .collect();
+        fates
+    };
+    let once = fates("12345");
+    assert!(once.contains(&true) && once.contains(&false), "{once:?}");
+    assert_eq!(fates("12345"), once);
+    assert_ne!(fates("54321"), once);
 }

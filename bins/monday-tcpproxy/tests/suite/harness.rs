@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,7 @@ use monday_tcpproxy::workers::Workers;
 use tokio::runtime::{Builder, Runtime};
 
 /// Nothing on loopback takes this long unless it hangs.
-pub(crate) const HANGS: Duration = Duration::from_secs(20);
+pub(crate) const HANGS: Duration = Duration::from_secs(60);
 
 /// Runs each of these cases on every copy path.
 macro_rules! on_every_path {
@@ -168,6 +169,15 @@ impl Server {
         (Self(listener), address)
     }
 
+    /// That listener.
+    pub(crate) fn of(listener: TcpListener) -> Self {
+        Self(listener)
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.0.local_addr().unwrap()
+    }
+
     pub(crate) fn accept(&self) -> TcpStream {
         with_deadline(self.0.accept().unwrap().0)
     }
@@ -247,11 +257,53 @@ pub(crate) fn noise(len: usize) -> Vec<u8> {
     bytes
 }
 
+/// Reads to the end and compares on the way, without keeping it all.
+pub(crate) fn assert_receives(stream: &mut impl Read, mut expected: &[u8]) {
+    let mut buffer = vec![0; 1 << 18];
+    loop {
+        let read = stream.read(&mut buffer).unwrap();
+        if read == 0 {
+            break;
+        }
+        let (now, later) = expected.split_at(read);
+        assert!(now == &buffer[..read], "wrong bytes");
+        expected = later;
+    }
+    assert!(expected.is_empty(), "{} bytes are missing", expected.len());
+}
+
+/// Writes until nothing more is taken, although others had time to make room, and returns how much was.
+pub(crate) fn fill(stream: &TcpStream) -> usize {
+    stream.set_nonblocking(true).unwrap();
+    let (mut sent, mut refused) = (0, 0);
+    // The relay makes room by moving bytes on; it has when it is asked a hundred times with pauses between.
+    while refused < 100 {
+        let chunk: Vec<u8> = (sent..sent + 65536).map(pattern).collect();
+        match (&*stream).write(&chunk) {
+            Ok(written) => (sent, refused) = (sent + written, 0),
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                refused += 1;
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    stream.set_nonblocking(false).unwrap();
+    sent
+}
+
+/// A byte that tells its place well enough: 251 is prime, and no buffer is a multiple of it.
+pub(crate) fn pattern(place: usize) -> u8 {
+    u8::try_from(place % 251).unwrap()
+}
+
 /// The built executable. It ends with this.
 pub(crate) struct Executable {
     pub(crate) child: Child,
     /// The IP addresses that its routes listen on.
     pub(crate) routes: Vec<SocketAddr>,
+    /// The first line that it wrote.
+    pub(crate) ready_line: String,
 }
 
 impl Executable {
@@ -261,11 +313,12 @@ impl Executable {
     }
 
     pub(crate) fn start_command(command: &mut Command) -> Self {
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        Self::start_prepared(command.stdin(Stdio::null()))
+    }
+
+    /// The same, with whatever its other streams are.
+    pub(crate) fn start_prepared(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap())
             .read_line(&mut line)
@@ -278,13 +331,23 @@ impl Executable {
             .iter()
             .filter_map(|route| route["listen"].as_str().unwrap().parse().ok())
             .collect();
-        Self { child, routes }
+        Self {
+            child,
+            routes,
+            ready_line: line,
+        }
+    }
+
+    /// Sends it a signal, named without SIG.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = nix::unistd::Pid::from_raw(self.child.id().try_into().unwrap());
+        let signal: nix::sys::signal::Signal = format!("SIG{name}").parse().unwrap();
+        nix::sys::signal::kill(pid, signal).unwrap();
     }
 
     /// Asks it to end, as a person or a CI job does.
     pub(crate) fn terminate(&mut self) {
-        let pid = nix::unistd::Pid::from_raw(self.child.id().try_into().unwrap());
-        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+        self.signal("TERM");
         self.child.wait().unwrap();
     }
 
@@ -295,20 +358,23 @@ impl Executable {
             .count()
     }
 
-    /// How many descriptors it has open once that stays the same for a while: every thread takes the listeners over by
-    /// itself, a moment after the executable is ready.
+    /// How many descriptors it has open once every thread has taken the listeners over, a moment after it is ready.
     pub(crate) fn settled_open_files(&self) -> usize {
-        let mut seen = self.open_files();
-        let mut since = Instant::now();
-        while since.elapsed() < Duration::from_millis(300) {
-            std::thread::sleep(Duration::from_millis(10));
-            let now = self.open_files();
-            if now != seen {
-                (seen, since) = (now, Instant::now());
-            }
-        }
-        seen
+        settled(|| self.open_files())
     }
+}
+
+/// A number once it stays the same for a while.
+pub(crate) fn settled(number: impl Fn() -> usize) -> usize {
+    let (mut seen, mut since) = (number(), Instant::now());
+    while since.elapsed() < Duration::from_millis(300) {
+        std::thread::sleep(Duration::from_millis(10));
+        let now = number();
+        if now != seen {
+            (seen, since) = (now, Instant::now());
+        }
+    }
+    seen
 }
 
 impl Drop for Executable {
@@ -316,6 +382,22 @@ impl Drop for Executable {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Asks an executable as a script does: its exit status, and what it answers or complains of.
+pub(crate) fn ctl(socket: &Path, words: &[&str]) -> (Option<i32>, String) {
+    let ended = Command::new(env!("CARGO_BIN_EXE_monday-tcpproxy"))
+        .arg("ctl")
+        .arg(socket)
+        .args(words)
+        .output()
+        .unwrap();
+    let said = if ended.status.success() {
+        ended.stdout
+    } else {
+        ended.stderr
+    };
+    (ended.status.code(), String::from_utf8(said).unwrap())
 }
 
 /// The executable with JSON output.

@@ -9,12 +9,15 @@
 mod bulk;
 mod close;
 mod command_line;
+mod conformance;
 mod control;
 mod faults;
 mod harness;
 mod hold;
+mod inherited;
 mod limits;
 mod more;
 mod routes;
-mod schedules;
+mod routes_file;
+mod stopping;
 mod unix;
