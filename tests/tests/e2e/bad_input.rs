@@ -351,9 +351,10 @@ fn a_missing_executable_of_our_own_is_told_with_where_it_was_looked_for() {
 }
 
 #[test]
-fn a_forward_that_is_not_supported_yet_is_told_and_the_rest_goes_on() {
+fn a_workload_of_a_cluster_that_is_not_there_is_told_and_the_rest_goes_on() {
     let world = World::new();
     let yaml = "\
+kubeconfig: /nowhere/config
 projects:
   - name: shop
     local:
@@ -364,16 +365,14 @@ projects:
         values: {namespace: default, labels: {app: x}, ports: ['8080:80']}
 ";
     let (mut process, _) = start(&world, yaml);
-    await_line(&mut process, "api", "up");
+    process.event_where("what is wrong with the forward", |event| {
+        event["event"] == "tunnel"
+            && event["phase"] == "failed"
+            && event["why"].to_string().contains("/nowhere/config")
+    });
     process.signal(nix::sys::signal::Signal::SIGTERM);
-    let told = process.finish_open().expect_code(143);
-    assert!(
-        told.stdout.lines().any(|line| line.contains("\"notice\"")
-            && line.contains("pods")
-            && line.contains("kubernetes-remote")),
-        "{}",
-        told.stdout
-    );
+    let _ = process.finish_open().expect_code(143);
+    world.assert_no_survivors(std::time::Duration::from_secs(20));
 }
 
 #[test]
