@@ -89,6 +89,8 @@ pub struct Cli {
     stop_signal: String,
 
     /// How long COMMAND may take to stop before all of it is killed; 0 kills at once
+    ///
+    /// What COMMAND leaves behind when it has ended has a second of that at most.
     #[arg(long, value_name = "TIME", default_value = "10s", requires = "command")]
     stop_timeout: Span,
 

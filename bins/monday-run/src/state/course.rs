@@ -248,7 +248,8 @@ impl<P: Processes> Machine<P> {
                 ))
             }
             Verdict::GivenUp { restarts } => {
-                Some(format!("given up after {restarts} new starts in a row"))
+                let starts = if restarts == 1 { "start" } else { "starts" };
+                Some(format!("given up after {restarts} new {starts} in a row"))
             }
         };
         let parts: Vec<String> = before.into_iter().chain(after).collect();

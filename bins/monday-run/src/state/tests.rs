@@ -599,7 +599,7 @@ fn neither_a_life_that_was_never_ready_nor_one_that_was_ready_for_a_moment_is_fo
             }
         }
         let reason = machine.state().reason.unwrap();
-        assert!(reason.contains("given up after 1"), "{reason}");
+        assert!(reason.contains("given up after 1 new start in"), "{reason}");
     }
 }
 
