@@ -12,6 +12,7 @@ use std::io;
 
 use monday_shared::platform;
 use monday_shared::platform::inherited::{Inherited, nobody_to_wait_for};
+use monday_shared::platform::private_hosts::Kept;
 use monday_shared::platform::process_tree::{
     self, Process, Roots, Sent, Table, kill_round, signal_group,
 };
@@ -41,8 +42,19 @@ pub(crate) struct Children {
     group_asked: Option<u64>,
     /// Only the command's group is ended; what else it started lives on.
     group_only: bool,
-    /// Programs that run beside the command, by number, and who waits for their end.
-    helpers: HashMap<u32, oneshot::Sender<Exit>>,
+    /// What keeps the hosts file of the command, and of what it has started, in its place.
+    hosts: Option<Kept>,
+    /// Programs that run beside the command, by number.
+    helpers: HashMap<u32, Beside>,
+}
+
+/// A program that runs beside the command.
+#[derive(Debug)]
+struct Beside {
+    /// Who waits for its end.
+    ended: oneshot::Sender<Exit>,
+    /// What keeps its hosts file in its place.
+    _hosts: Option<Kept>,
 }
 
 /// What one look found.
@@ -78,6 +90,7 @@ impl Children {
             group: None,
             group_asked: None,
             group_only: false,
+            hosts: None,
             helpers: HashMap::new(),
         })
     }
@@ -96,7 +109,8 @@ impl Children {
         } else {
             Output::Pipes
         };
-        let spawned = spawn(spec, surroundings, output)?;
+        let mut spawned = spawn(spec, surroundings, output)?;
+        self.hosts = spawned.hosts.take();
         self.leader = Some(spawned.pid);
         self.group = Some(spawned.pid);
         self.group_asked = None;
@@ -115,9 +129,13 @@ impl Children {
         surroundings: &Surroundings,
         output: Output,
     ) -> Result<(Spawned, oneshot::Receiver<Exit>), SpawnError> {
-        let spawned = spawn(spec, surroundings, output)?;
+        let mut spawned = spawn(spec, surroundings, output)?;
         let (ended, exit) = oneshot::channel();
-        self.helpers.insert(spawned.pid, ended);
+        let beside = Beside {
+            ended,
+            _hosts: spawned.hosts.take(),
+        };
+        self.helpers.insert(spawned.pid, beside);
         Ok((spawned, exit))
     }
 
@@ -139,7 +157,7 @@ impl Children {
                     let Some(exit) = exit(status) else { continue };
                     if let Some(helper) = self.helpers.remove(&pid) {
                         // Nobody may want to know any more.
-                        let _ = helper.send(exit);
+                        let _ = helper.ended.send(exit);
                     }
                     if self.leader == Some(pid) {
                         self.leader = None;

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 
 use monday_shared::platform;
-use monday_shared::platform::private_hosts;
+use monday_shared::platform::private_hosts::{self, Kept, ToKeep};
 use monday_shared::start_fault::StartFault;
 use nix::sys::signal::Signal;
 
@@ -44,6 +44,8 @@ pub struct Spawned {
     pub stdout: Option<OwnedFd>,
     /// What it writes to descriptor 2 can be read here, unless it has a terminal.
     pub stderr: Option<OwnedFd>,
+    /// What keeps its own hosts file in its place, if it has one.
+    pub hosts: Option<Kept>,
 }
 
 /// Starts the program.
@@ -64,9 +66,9 @@ pub fn spawn(
         })
     };
     let mut command = command(spec, surroundings);
-    if let Some(file) = spec.hosts_file() {
-        private_hosts::give(&mut command, file)?;
-    }
+    let hosts = spec.hosts_file();
+    let hosts = hosts.map(|file| private_hosts::give(&mut command, file));
+    let hosts = hosts.transpose()?;
     let (stdout, stderr) = match output {
         Output::Pipes => {
             let (stdout, stdout_writer) = io::pipe().map_err(os)?;
@@ -97,6 +99,7 @@ pub fn spawn(
         pid: child.id(),
         stdout,
         stderr,
+        hosts: hosts.map(ToKeep::keep),
     })
 }
 

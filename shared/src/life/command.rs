@@ -12,7 +12,7 @@ use tokio::process::{Child, Command};
 
 use crate::address_env::Variable;
 use crate::platform;
-use crate::platform::private_hosts;
+use crate::platform::private_hosts::{self, Kept, ToKeep};
 use crate::start_fault::{Attempt, StartFault, explain};
 
 /// What to run, and what it finds in its environment.
@@ -53,6 +53,8 @@ pub fn spawn(command: std::process::Command) -> io::Result<Child> {
 #[derive(Debug)]
 pub(super) struct Running {
     child: Child,
+    /// Its hosts file stays in its place as long as it runs.
+    _hosts: Option<Kept>,
 }
 
 impl Running {
@@ -84,15 +86,18 @@ impl Running {
         if !own_stdin {
             command.stdin(std::process::Stdio::null());
         }
-        if let Some(file) = &spec.hosts_file {
-            private_hosts::give(&mut command, file)?;
-        }
+        let hosts = spec.hosts_file.as_deref();
+        let hosts = hosts.map(|file| private_hosts::give(&mut command, file));
+        let hosts = hosts.transpose()?;
         platform::unblock_signals(&mut command);
         platform::die_with_parent(&mut command, Signal::SIGTERM);
         platform::restore_open_files(&mut command);
         let child = spawn(command)
             .map_err(|error| explain(&Attempt::here(&program.to_string_lossy()), error))?;
-        Ok(Self { child })
+        Ok(Self {
+            child,
+            _hosts: hosts.map(ToKeep::keep),
+        })
     }
 
     /// Sends it a signal; it may have ended already, which is as well.

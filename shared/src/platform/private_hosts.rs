@@ -9,7 +9,8 @@
 //! further groups included, are what they were.
 //!
 //! The mount is of the file, not of its name: a new file under the same name is not seen by commands that run. Whoever
-//! changes their names writes over the content (`monday-ipalias --in-place`).
+//! changes their names writes over the content (`monday-ipalias --in-place`). A new file in the place of the machine's
+//! own hosts file takes the mount away; as long as a command's [`Kept`] lives, it is made again at once.
 //!
 //! ```no_run
 //! use monday_shared::platform::private_hosts::{self, PrivateHosts, WhyNot};
@@ -19,11 +20,12 @@
 //! private_hosts::copy_of_system("/run/user/1000/monday/shop/hosts".as_ref())?;
 //! let hosts = PrivateHosts::new("/run/user/1000/monday/shop/hosts".as_ref())?;
 //! let mut command = std::process::Command::new("curl");
-//! hosts.apply(&mut command); // before anything else that asks for `pre_exec`
+//! let to_keep = hosts.apply(&mut command)?; // before anything else that asks for `pre_exec`
 //! let child = command.spawn().map_err(|error| match WhyNot::of(&error) {
 //!     Some(why) => why.into(),
 //!     None => Box::<dyn std::error::Error>::from(error),
 //! })?;
+//! let kept = to_keep.keep(); // as long as the command may look for names
 //! # Ok(())
 //! # }
 //! ```
@@ -38,15 +40,19 @@ use std::process::Command;
 use crate::start_fault::StartFault;
 
 #[cfg(target_os = "linux")]
+mod kept;
+#[cfg(target_os = "linux")]
 mod linux;
 #[cfg(not(target_os = "linux"))]
 mod other;
 mod why_not;
 
 #[cfg(target_os = "linux")]
+pub use kept::{Kept, ToKeep};
+#[cfg(target_os = "linux")]
 pub use linux::{PrivateHosts, check};
 #[cfg(not(target_os = "linux"))]
-pub use other::{PrivateHosts, check};
+pub use other::{Kept, PrivateHosts, ToKeep, check};
 pub use why_not::WhyNot;
 
 /// The machine's hosts file.
@@ -79,14 +85,15 @@ pub fn copy_of_system(file: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// [`StartFault::HostsFile`] if the file cannot be used. What else is wrong shows when the command is started.
-pub fn give(command: &mut Command, file: &Path) -> Result<(), StartFault> {
-    let hosts = PrivateHosts::new(file).map_err(|source| StartFault::HostsFile {
-        program: command.get_program().to_string_lossy().into_owned(),
-        path: file.to_owned(),
-        source,
-    })?;
-    hosts.apply(command);
-    Ok(())
+pub fn give(command: &mut Command, file: &Path) -> Result<ToKeep, StartFault> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    PrivateHosts::new(file)
+        .and_then(|hosts| hosts.apply(command))
+        .map_err(|source| StartFault::HostsFile {
+            program,
+            path: file.to_owned(),
+            source,
+        })
 }
 
 /// The addresses that a hosts file with this content gives a host (hosts(5)), in its order.

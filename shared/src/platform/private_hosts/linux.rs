@@ -9,14 +9,16 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, stat};
 use nix::unistd::write;
 
+use super::kept::{ToKeep, Way};
 use super::why_not::{Failure, Stage};
 use super::{SYSTEM_HOSTS, WhyNot};
 use crate::identity::Identity;
@@ -30,11 +32,20 @@ const POSSIBLE: i32 = i32::MAX;
 /// A file to be mounted over the hosts file of a command. All that allocates is done beforehand.
 #[derive(Debug)]
 pub struct PrivateHosts {
-    file: CString,
-    over: CString,
+    mounting: Arc<Mounting>,
     /// How numbers are mapped in a new user namespace; nothing where none is needed.
     maps: Option<Maps>,
 }
+
+/// What is mounted where.
+#[derive(Debug)]
+pub(super) struct Mounting {
+    file: CString,
+    over: CString,
+}
+
+/// How often a mount is made that somebody takes away at the same moment.
+const TRIES: u32 = 10;
 
 /// What is written to `uid_map` and `gid_map` (`user_namespaces(7)`).
 #[derive(Debug)]
@@ -57,25 +68,33 @@ impl PrivateHosts {
             )));
         }
         Ok(Self {
-            file: CString::new(file.as_os_str().as_bytes())?,
-            over: CString::new(SYSTEM_HOSTS)?,
+            mounting: Arc::new(Mounting {
+                file: CString::new(file.as_os_str().as_bytes())?,
+                over: CString::new(SYSTEM_HOSTS)?,
+            }),
             maps: (!may_mount()).then(|| Maps::same(Identity::own())),
         })
     }
 
-    /// Makes the command run with that file as its hosts file. To be called before other things that ask for
-    /// `pre_exec`, so that they already happen in the namespace. [`WhyNot::of`] explains the error that starting the
-    /// command gives where this is impossible.
-    pub fn apply(self, command: &mut Command) {
-        // SAFETY: the closure runs between fork and exec and calls only unshare(2), open(2), write(2), close(2) and
-        // mount(2), which are async-signal-safe, with texts that were made before; it allocates nothing.
+    /// Makes the command run with that file as its hosts file, and returns what keeps it there once the command was
+    /// started. To be called before other things that ask for `pre_exec`, so that they already happen in the namespace.
+    /// [`WhyNot::of`] explains the error that starting the command gives where this is impossible.
+    ///
+    /// # Errors
+    /// What socketpair(2) says.
+    pub fn apply(self, command: &mut Command) -> io::Result<ToKeep> {
+        let (to_keep, way) = ToKeep::new(Arc::clone(&self.mounting))?;
+        // SAFETY: the closure runs between fork and exec and calls only unshare(2), open(2), write(2), close(2),
+        // mount(2), stat(2) and sendmsg(2), which are async-signal-safe, with texts that were made before; it allocates
+        // nothing.
         unsafe {
-            command.pre_exec(move || self.enter().map_err(Failure::into_error));
+            command.pre_exec(move || self.enter(Some(&way)).map_err(Failure::into_error));
         }
+        Ok(to_keep)
     }
 
     /// Takes the calling process there. Async-signal-safe.
-    fn enter(&self) -> Result<(), Failure> {
+    fn enter(&self, way: Option<&Way>) -> Result<(), Failure> {
         let at = |stage| move |errno| Failure { stage, errno };
         let mut new = CloneFlags::CLONE_NEWNS;
         if self.maps.is_some() {
@@ -91,9 +110,42 @@ impl PrivateHosts {
             mount(None::<&CStr>, c"/", None::<&CStr>, below, None::<&CStr>)
                 .map_err(at(Stage::Detach))?;
         }
+        self.mounting.mount().map_err(at(Stage::Mount))?;
+        // A command that cannot hand this out runs all the same; whoever starts it is told.
+        if way.is_some_and(|way| way.hand_out().is_ok()) {
+            // From here on every change is noticed, but not what happened since the file was mounted.
+            self.mounting.mount_if_missing().map_err(at(Stage::Mount))?;
+        }
+        Ok(())
+    }
+}
+
+impl Mounting {
+    fn mount(&self) -> Result<(), Errno> {
         let (file, over) = (self.file.as_c_str(), self.over.as_c_str());
-        let bind = MsFlags::MS_BIND;
-        mount(Some(file), over, None::<&CStr>, bind, None::<&CStr>).map_err(at(Stage::Mount))
+        mount(
+            Some(file),
+            over,
+            None::<&CStr>,
+            MsFlags::MS_BIND,
+            None::<&CStr>,
+        )
+    }
+
+    /// Mounts the file unless it is what is found there already. Async-signal-safe.
+    pub(super) fn mount_if_missing(&self) -> Result<(), Errno> {
+        for _ in 0..TRIES {
+            if self.is_there()? {
+                return Ok(());
+            }
+            self.mount()?;
+        }
+        Err(Errno::EAGAIN)
+    }
+
+    fn is_there(&self) -> Result<bool, Errno> {
+        let (file, over) = (stat(self.file.as_c_str())?, stat(self.over.as_c_str())?);
+        Ok((file.st_dev, file.st_ino) == (over.st_dev, over.st_ino))
     }
 }
 
@@ -153,10 +205,12 @@ pub fn check() -> Result<(), WhyNot> {
     // Never executed: the child ends before.
     let mut command = Command::new("/");
     command.stdin(Stdio::null());
-    hosts.apply(&mut command);
-    // SAFETY: the closure runs between fork and exec and does nothing at all.
+    // SAFETY: as in `apply`; nothing comes afterwards.
     unsafe {
-        command.pre_exec(|| Err(io::Error::from_raw_os_error(POSSIBLE)));
+        command.pre_exec(move || {
+            hosts.enter(None).map_err(Failure::into_error)?;
+            Err(io::Error::from_raw_os_error(POSSIBLE))
+        });
     }
     match command.spawn() {
         Err(error) if error.raw_os_error() == Some(POSSIBLE) => Ok(()),

@@ -82,7 +82,8 @@ fn with_hosts(content: &str, script: &str) -> (tempfile::TempDir, Command) {
     let mut command = Command::new("sh");
     command.args(["-c", script]).current_dir(folder.path());
     let file = folder.path().join("hosts");
-    PrivateHosts::new(&file).unwrap().apply(&mut command);
+    let hosts = PrivateHosts::new(&file).unwrap();
+    drop(hosts.apply(&mut command).unwrap());
     (folder, command)
 }
 
@@ -159,9 +160,8 @@ fn parent() {
     fs::write(folder.join("hosts"), "x\n").unwrap();
     let mut command = Command::new("sh");
     command.args(["-c", "echo up >&2; exec sleep 1000"]);
-    PrivateHosts::new(&folder.join("hosts"))
-        .unwrap()
-        .apply(&mut command);
+    let hosts = PrivateHosts::new(&folder.join("hosts")).unwrap();
+    drop(hosts.apply(&mut command).unwrap());
     platform::die_with_parent(&mut command, Signal::SIGKILL);
     command.status().unwrap();
 }

@@ -20,7 +20,28 @@ impl PrivateHosts {
     }
 
     /// Nothing, since there is none.
-    pub fn apply(self, _command: &mut Command) {}
+    ///
+    /// # Errors
+    /// Always.
+    pub fn apply(self, _command: &mut Command) -> io::Result<ToKeep> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+/// A command with a hosts file of its own, which there is not here.
+#[derive(Debug)]
+pub struct ToKeep(());
+
+/// A hosts file that is kept in its place, which there is not here.
+#[derive(Debug)]
+pub struct Kept(());
+
+impl ToKeep {
+    /// Nothing has to be done.
+    #[must_use]
+    pub fn keep(self) -> Kept {
+        Kept(())
+    }
 }
 
 /// Whether commands can have hosts files of their own.
