@@ -59,6 +59,7 @@ pub async fn run(
             Some(ready) => tokio::time::timeout(PAUSE, ready).await.is_ok(),
         };
         if is_up {
+            show(&log);
             tell(&format!(
                 "{project} runs in the background, pid {}; `monday-supervisor attach {project}` shows it, `down {project}` stops it",
                 child.id()
@@ -121,7 +122,7 @@ async fn is_served_by(socket: &Path, pid: u32) -> bool {
     matches!(tokio::time::timeout(patience, asked).await, Ok(Ok(hello)) if hello.pid == pid)
 }
 
-/// What it said before it ended.
+/// What it said so far: what is wrong with the configuration, where names do not go.
 fn show(log: &Path) {
     let Ok(text) = std::fs::read(log) else { return };
     // Nobody can be told that standard error is closed.

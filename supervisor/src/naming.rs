@@ -19,12 +19,14 @@ use crate::sidecar::launch::{Escalation, Launch};
 use crate::sidecar::locate::Locator;
 
 /// The project's own hosts file, in its runtime folder.
-const PRIVATE_FILE: &str = "hosts";
+pub const PRIVATE_FILE: &str = "hosts";
 
 /// Where a project's host names go, and how monday-ipalias is started for that.
 #[derive(Clone, Debug)]
 pub struct Naming {
     settled: Settled,
+    /// How monday-ipalias may become root.
+    wish: Wish,
     /// The hosts file that was meant.
     hosts_file: PathBuf,
     /// The one that only the project's processes see.
@@ -42,28 +44,40 @@ impl Naming {
         hosts_file: PathBuf,
         folder: &Path,
     ) -> Result<Self, Error> {
-        let has_names = !plan.hostnames.is_empty();
-        let helper = if has_names {
-            Locator::from_env().find(ipalias::NAME)?
-        } else {
-            PathBuf::new()
-        };
-        let query = Query {
-            wish,
-            hosts: plan.settings.hosts,
-            hosts_file,
-            has_names,
-            low_port: plan.low_port(),
-            helper,
-        };
-        let settled = settle(&query);
         let mut naming = Self {
-            settled,
-            hosts_file: query.hosts_file,
+            settled: settle(&query(plan, wish, &hosts_file, true)?),
+            wish,
+            hosts_file,
             private: folder.join(PRIVATE_FILE),
         };
         naming.make_private_file();
         Ok(naming)
+    }
+
+    /// Decides anew for what a running project becomes, without asking anybody; nothing if all stays as it is. Names that
+    /// only the project's processes see stay so: they would have to be started again for others.
+    ///
+    /// # Errors
+    /// As [`settle`](Self::settle).
+    pub fn settle_again(&self, plan: &Plan) -> Result<Option<Self>, Error> {
+        if plan.hostnames.is_empty() || self.escalates() || self.names() == Names::Private {
+            return Ok(None);
+        }
+        let mut naming = Self {
+            settled: settle(&query(plan, self.wish, &self.hosts_file, false)?),
+            ..self.clone()
+        };
+        if naming.settled == self.settled {
+            return Ok(None);
+        }
+        naming.make_private_file();
+        Ok(Some(naming))
+    }
+
+    /// Whether monday-ipalias is started in another way than by `other`.
+    #[must_use]
+    pub fn starts_otherwise(&self, other: &Self) -> bool {
+        self.settled.prefix != other.settled.prefix || self.private_file() != other.private_file()
     }
 
     /// The project's own hosts file begins with what the machine's holds.
@@ -90,6 +104,12 @@ impl Naming {
     #[must_use]
     pub fn warning(&self) -> Option<&str> {
         self.settled.warning.as_deref()
+    }
+
+    /// Why monday-ipalias is not root, where that is missed.
+    #[must_use]
+    pub fn no_root(&self) -> Option<&str> {
+        self.settled.no_root.as_deref()
     }
 
     /// Whether monday-ipalias is root and we are not, so that it may bind what we may not.
@@ -131,6 +151,24 @@ impl Naming {
     }
 }
 
+fn query(plan: &Plan, wish: Wish, hosts_file: &Path, may_ask: bool) -> Result<Query, Error> {
+    let has_names = !plan.hostnames.is_empty();
+    let helper = if has_names {
+        Locator::from_env().find(ipalias::NAME)?
+    } else {
+        PathBuf::new()
+    };
+    Ok(Query {
+        wish,
+        hosts: plan.settings.hosts,
+        hosts_file: hosts_file.to_owned(),
+        has_names,
+        low_port: plan.low_port(),
+        helper,
+        may_ask,
+    })
+}
+
 fn over(hosts_file: &Path) -> Vec<OsString> {
     vec!["--hosts-file".into(), hosts_file.into()]
 }
@@ -145,7 +183,9 @@ mod tests {
                 prefix: prefix.iter().map(OsString::from).collect(),
                 names,
                 warning: None,
+                no_root: None,
             },
+            wish: Wish::Auto,
             hosts_file: "/etc/hosts".into(),
             private: "/run/shop/hosts".into(),
         }

@@ -18,6 +18,7 @@ use nix::sys::signal::Signal;
 
 use crate::choice::{self, Choice, Chosen};
 use crate::cli::RunArgs;
+use crate::commands::clean;
 use crate::commands::picker::{self, Picked};
 use crate::config::{self, Loaded, Project};
 use crate::control::{self, Control};
@@ -42,11 +43,6 @@ use crate::view::ready_first::ReadyFirst;
 /// # Errors
 /// [`Error`] if it could not be run at all; what fails of a project that runs is told, and the rest goes on.
 pub async fn run(args: RunArgs) -> Result<u8, Error> {
-    if args.in_background
-        && let Err(error) = detach::leave_terminal()
-    {
-        tracing::warn!(%error, "the end of the terminal may end the project");
-    }
     let (chosen, source, notes) = match read_project(&args) {
         Err(Error::Configuration(report)) => {
             refuse(&report, args.life.output);
@@ -93,9 +89,27 @@ pub async fn run(args: RunArgs) -> Result<u8, Error> {
     };
     if let Some(warning) = naming.warning() {
         state.notice(Level::Warning, None, warning.to_owned());
+        if args.in_background {
+            // Whoever started us reads this, and leaves then.
+            tell(&format!("warning: {warning}"));
+        }
+    }
+    // sudo knows the password on the terminal where it was typed: there monday-ipalias becomes root.
+    let stays = args.in_background && naming.escalates();
+    if args.in_background && !stays {
+        leave_terminal();
     }
     let session = Session::start(current, source, naming.clone(), &folder, state.clone())?;
     let session = Arc::new(session);
+    if stays {
+        if tokio::time::timeout(ROOT_PATIENCE, session.has_ipalias())
+            .await
+            .is_err()
+        {
+            tracing::warn!("monday-ipalias did not become ready");
+        }
+        leave_terminal();
+    }
     let follower = Arc::clone(&session);
     let follower = tokio::spawn(async move { follower.follow_configuration(args.reload).await });
     life.serve(
@@ -117,9 +131,13 @@ pub async fn run(args: RunArgs) -> Result<u8, Error> {
         log_dir.finish().await;
     }
     life.finish().await;
-    naming.clear_away();
+    session.naming().clear_away();
     if let Some(ui) = ui {
         ui.finish().await;
+    }
+    if session.has_lost_root() {
+        // Only now: a password may have to be asked for on the terminal.
+        clean::remove_lines_of_lost_root(&args.hosts_file, args.escalate);
     }
     if !matches!(ended, Ok(Ended::NotReady(_))) {
         let _ = std::fs::remove_file(detach::log_in(&folder));
@@ -128,6 +146,15 @@ pub async fn run(args: RunArgs) -> Result<u8, Error> {
     let _ = std::fs::remove_dir(&folder);
     ended?.into_exit_code()
 }
+
+fn leave_terminal() {
+    if let Err(error) = detach::leave_terminal() {
+        tracing::warn!(%error, "the end of the terminal may end the project");
+    }
+}
+
+/// How long the terminal is held on to for the start of monday-ipalias, which is a matter of moments.
+const ROOT_PATIENCE: Duration = Duration::from_secs(20);
 
 /// What the reader of the configuration has to say.
 struct Notes {

@@ -1,7 +1,7 @@
 //! Finds out whether the command is ready: tries until it is, or until it has failed too often or for too long.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use monday_shared::protocol::run::{Exit, Probe, Readiness};
 
@@ -16,6 +16,9 @@ pub(crate) mod tcp;
 
 pub(crate) use evidence::Evidence;
 use schedule::Schedule;
+
+/// After this long it is said why it is not ready yet, once: a name that nobody knows, or a wrong port, will not do by waiting.
+const TELL_AFTER: Duration = Duration::from_secs(10);
 
 /// Returns when the command is ready.
 ///
@@ -61,7 +64,9 @@ async fn until_success(
         }
         Probe::Http(_) | Probe::Tcp(_) | Probe::Exec(_) => {}
     }
-    let mut schedule = Schedule::new(readiness, Instant::now());
+    let began = Instant::now();
+    let mut is_told = false;
+    let mut schedule = Schedule::new(readiness, began);
     tokio::time::sleep(readiness.initial_delay.0).await;
     loop {
         let tried = tokio::time::timeout(
@@ -80,6 +85,10 @@ async fn until_success(
                 schedule.tries()
             ));
         };
+        if !is_told && began.elapsed() >= TELL_AFTER {
+            is_told = true;
+            tracing::warn!("not ready yet, and tried again: {why}");
+        }
         *last = Some(why);
         tokio::time::sleep(pause).await;
     }

@@ -289,6 +289,18 @@ pub struct Reloaded {
     pub changed: Vec<String>,
     /// These were ended.
     pub removed: Vec<String>,
+    /// These were to begin and did not; the rest goes on. Only in the reply.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failed: Vec<Failure>,
+}
+
+/// A forward that could not be opened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Which.
+    pub name: String,
+    /// Why.
+    pub error: String,
 }
 
 /// Lets the other side of a name serve: the app here, or the forward to one elsewhere. It is begun first; when it is ready
@@ -310,6 +322,24 @@ pub enum Side {
     Local,
     /// The forward.
     Forward,
+}
+
+impl Reloaded {
+    /// Whether nothing was touched.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.added.is_empty() && self.changed.is_empty() && self.removed.is_empty()
+    }
+
+    /// What people read when it has happened. Nothing was touched: a change was taken back.
+    #[must_use]
+    pub fn told(&self) -> String {
+        if self.is_empty() {
+            "everything is as it was before".to_owned()
+        } else {
+            format!("reloaded: {self}")
+        }
+    }
 }
 
 impl fmt::Display for Reloaded {

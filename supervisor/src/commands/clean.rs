@@ -1,6 +1,6 @@
 //! `monday-supervisor clean`: ends what killed runs have left behind: processes, sockets, lines of the hosts file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -39,7 +39,10 @@ pub struct CleanArgs {
 struct Done {
     ended: Vec<(String, Process)>,
     running: Vec<(String, String)>,
+    removed: Vec<PathBuf>,
     lines: Vec<Line>,
+    /// What was left because that was wanted.
+    left: Option<String>,
     problems: Vec<String>,
 }
 
@@ -51,8 +54,10 @@ pub fn run(args: &CleanArgs) -> ExitCode {
         Ok(found) => done.clean(&found),
         Err(error) => return failed(&error.to_string()),
     }
-    match clean_lines(args) {
+    match clean_lines(&args.hosts_file, args.escalate) {
         Ok(lines) => done.lines = lines,
+        // Whoever wants nothing to become root wants to leave what only root could remove.
+        Err(problem) if args.escalate == Wish::None => done.left = Some(problem),
         Err(problem) => done.problems.push(problem),
     }
     let told = match args.output.output {
@@ -71,24 +76,43 @@ pub fn run(args: &CleanArgs) -> ExitCode {
     }
 }
 
+/// Removes what a monday-ipalias left in the hosts file that was root and could not become it again; says what was done.
+/// Blocks for as long as sudo asks for a password on the terminal.
+pub fn remove_lines_of_lost_root(hosts_file: &Path, escalate: Wish) {
+    match clean_lines(hosts_file, escalate) {
+        Ok(lines) => {
+            let names: Vec<&str> = lines.iter().map(|line| line.name.as_str()).collect();
+            if !names.is_empty() {
+                let names = names.join(", ");
+                console::tell(&format!(
+                    "removed the lines of {names} from {}",
+                    hosts_file.display()
+                ));
+            }
+        }
+        Err(problem) => console::tell(&format!("monday-supervisor: {problem}")),
+    }
+}
+
 /// Removes the lines of dead instances; as root only where there are any, and we may not.
-fn clean_lines(args: &CleanArgs) -> Result<Vec<Line>, String> {
+fn clean_lines(hosts_file: &Path, escalate: Wish) -> Result<Vec<Line>, String> {
     let helper = Locator::from_env()
         .find(ipalias::NAME)
         .map_err(|error| error.to_string())?;
-    let default = args.hosts_file == std::path::Path::new("/etc/hosts");
-    let file = (!default).then_some(args.hosts_file.as_path());
+    let default = hosts_file == Path::new("/etc/hosts");
+    let file = (!default).then_some(hosts_file);
     let lines = hosts_lines::ask(&[], &helper, "list", file)?;
     if lines.iter().all(|line| line.running) {
         return Ok(Vec::new());
     }
     let settled = settle(&Query {
-        wish: args.escalate,
+        wish: escalate,
         hosts: Hosts::System,
-        hosts_file: args.hosts_file.clone(),
+        hosts_file: hosts_file.to_owned(),
         has_names: true,
         low_port: None,
         helper: helper.clone(),
+        may_ask: true,
     });
     // Through sudo only the machine's own file is written, and none is named.
     let file = file.filter(|_| !settled.escalates());
@@ -101,7 +125,7 @@ fn clean_lines(args: &CleanArgs) -> Result<Vec<Line>, String> {
         format!(
             "cannot remove the lines of {} from {}: {error}; try `sudo {} clean`",
             stale.join(", "),
-            args.hosts_file.display(),
+            hosts_file.display(),
             helper.display()
         )
     })
@@ -121,6 +145,7 @@ impl Done {
                     .into_iter()
                     .map(|process| (name.clone(), process)),
             );
+            self.removed.extend(cleaned.removed);
             for process in cleaned.survivors {
                 self.problems.push(format!(
                     "cannot end process {} ({}) of {name}: it is not ours; try `sudo kill {}`",
@@ -130,9 +155,11 @@ impl Done {
             self.problems.extend(cleaned.errors);
         }
         for path in &found.notify_sockets {
-            if let Err(error) = remove_notify_socket(path) {
-                self.problems
-                    .push(format!("cannot remove {}: {error}", path.display()));
+            match remove_notify_socket(path) {
+                Ok(()) => self.removed.push(path.clone()),
+                Err(error) => self
+                    .problems
+                    .push(format!("cannot remove {}: {error}", path.display())),
             }
         }
     }
@@ -155,8 +182,26 @@ impl Done {
             .running
             .iter()
             .map(|(project, pid)| format!("{project} runs (pid {pid}): left as it is\n"));
-        let text: String = ended.chain(lines).chain(running).collect();
-        if self.ended.is_empty() && self.lines.is_empty() && self.problems.is_empty() {
+        let removed = self
+            .removed
+            .iter()
+            .map(|path| format!("removed {}\n", path.display()));
+        let left = self
+            .left
+            .iter()
+            .map(|left| format!("left as it is: {left}\n"));
+        let text: String = ended
+            .chain(removed)
+            .chain(lines)
+            .chain(left)
+            .chain(running)
+            .collect();
+        let nothing = self.ended.is_empty()
+            && self.removed.is_empty()
+            && self.lines.is_empty()
+            && self.left.is_none()
+            && self.problems.is_empty();
+        if nothing {
             return text + "nothing to clean\n";
         }
         text
@@ -176,7 +221,9 @@ impl Done {
             .map(|line| json!({ "name": line.name, "pid": line.pid }));
         json!({
             "ended": ended.collect::<Vec<_>>(),
+            "removed": self.removed,
             "lines": lines.collect::<Vec<_>>(),
+            "left": self.left,
             "running": running.collect::<Vec<_>>(),
             "problems": self.problems,
         })

@@ -14,6 +14,9 @@ use monday_shared::socket::runtime_dir::{RuntimeDirError, runtime_dir};
 /// The control socket of a project's supervisor, in the project's folder.
 const SUPERVISOR_SOCKET: &str = "supervisor.sock";
 
+/// The files that a run makes in its folder, beside sockets and leases.
+const OWN_FILES: [&str; 2] = [crate::detach::LOG, crate::naming::PRIVATE_FILE];
+
 /// The folder of a project.
 #[derive(Clone, Debug)]
 pub struct ProjectFolder {
@@ -31,6 +34,8 @@ pub struct DeadRun {
     pub survivors: Vec<Process>,
     leases: Vec<PathBuf>,
     sockets: Vec<PathBuf>,
+    /// Other files that it made.
+    files: Vec<PathBuf>,
 }
 
 /// What became of it.
@@ -40,6 +45,8 @@ pub struct Cleaned {
     pub ended: Vec<Process>,
     /// Those that could not be.
     pub survivors: Vec<Process>,
+    /// The sockets and files that were removed.
+    pub removed: Vec<PathBuf>,
     /// What else went wrong.
     pub errors: Vec<String>,
 }
@@ -106,6 +113,10 @@ impl Leftovers {
             survivors,
             leases,
             sockets,
+            files: files
+                .into_iter()
+                .filter(|path| OWN_FILES.contains(&name_of(path).as_str()))
+                .collect(),
         });
     }
 }
@@ -114,7 +125,7 @@ impl DeadRun {
     /// Whether there is nothing of it but an empty folder.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.leases.is_empty() && self.sockets.is_empty()
+        self.leases.is_empty() && self.sockets.is_empty() && self.files.is_empty()
     }
 
     /// Ends the processes and removes the rest.
@@ -124,11 +135,22 @@ impl DeadRun {
         let mut cleaned = Cleaned {
             ended: ended.ended,
             survivors: ended.survivors,
+            removed: Vec::new(),
             errors: errors.iter().map(ToString::to_string).collect(),
         };
         for path in &self.sockets {
-            if let Err(error) = socket::remove_dead(path) {
-                cleaned.errors.push(error.to_string());
+            match socket::remove_dead(path) {
+                Ok(()) => cleaned.removed.push(path.clone()),
+                Err(error) => cleaned.errors.push(error.to_string()),
+            }
+        }
+        for path in &self.files {
+            match fs::remove_file(path) {
+                Ok(()) => cleaned.removed.push(path.clone()),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => cleaned
+                    .errors
+                    .push(format!("cannot remove {}: {error}", path.display())),
             }
         }
         // Not empty: something in it is not ours, or is needed.

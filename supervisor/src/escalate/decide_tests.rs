@@ -8,6 +8,7 @@ fn query() -> Query {
         has_names: true,
         low_port: None,
         helper: "/usr/bin/monday-ipalias".into(),
+        may_ask: true,
     }
 }
 
@@ -16,6 +17,7 @@ fn facts() -> Facts {
     Facts {
         is_root: false,
         hosts_writable: false,
+        hosts_fixed: None,
         low_port_allowed: false,
         sudo: Tool::Missing,
         doas: Tool::Missing,
@@ -234,7 +236,7 @@ fn the_warning_says_in_one_line_what_is_left_out_and_why() {
     let warning = decide(&with_port, &facts()).warning.unwrap();
     assert_eq!(
         warning,
-        "without root: only the project's own apps see its host names, and port 80 and others below 1024 cannot be listened \
+        "without root: only the project's own apps see its host names, and sudo does not work in them, and port 80 and others below 1024 cannot be listened \
          on, because neither sudo nor doas is installed"
     );
     let private = Query {
@@ -265,4 +267,99 @@ fn another_hosts_file_is_never_written_as_root() {
     let decision = decide(&elsewhere, &facts);
     assert_eq!(decision.escalation, Escalation::Plain);
     assert!(decision.warning.unwrap().contains("/tmp/hosts"));
+}
+
+#[test]
+fn while_a_project_runs_nobody_is_asked_and_the_warning_says_when_somebody_is() {
+    let later = Query {
+        may_ask: false,
+        ..query()
+    };
+    let facts = Facts {
+        sudo: asks("sudo"),
+        terminal: false,
+        ..facts()
+    };
+    let warning = decide(&later, &facts).warning.unwrap();
+    assert!(warning.contains("start it anew"), "{warning}");
+}
+
+#[test]
+fn a_file_that_root_cannot_write_either_makes_names_private_and_nothing_root() {
+    let fixed = Facts {
+        hosts_fixed: Some("it is on a read-only file system"),
+        sudo: silent("sudo"),
+        ..facts()
+    };
+    for is_root in [false, true] {
+        let facts = Facts {
+            is_root,
+            ..fixed.clone()
+        };
+        let decision = decide(&query(), &facts);
+        assert_eq!(decision.names, Names::Private);
+        assert_eq!(decision.escalation, Escalation::Plain);
+        let warning = decision.warning.unwrap();
+        assert!(warning.contains("read-only"), "{warning}");
+    }
+    let system = Query {
+        hosts: Hosts::System,
+        ..query()
+    };
+    assert_eq!(decide(&system, &fixed).names, Names::Nowhere);
+}
+
+#[test]
+fn private_names_get_no_low_port_and_the_warning_says_why() {
+    let query = Query {
+        hosts: Hosts::Private,
+        low_port: Some(80),
+        ..query()
+    };
+    let facts = Facts {
+        sudo: silent("sudo"),
+        ..facts()
+    };
+    let decision = decide(&query, &facts);
+    assert_eq!(decision.names, Names::Private);
+    assert_eq!(
+        decision.warning.unwrap(),
+        "port 80 and others below 1024 cannot be listened on, because with `hosts: private` nothing becomes root"
+    );
+    let why = decision.no_root.unwrap();
+    assert!(why.contains("hosts: private"), "{why}");
+}
+
+#[test]
+fn a_hosts_file_of_ones_own_that_can_be_written_is_not_said_to_be_unwritable() {
+    let elsewhere = Query {
+        hosts_file: "/tmp/hosts".into(),
+        low_port: Some(80),
+        ..query()
+    };
+    let facts = Facts {
+        hosts_writable: true,
+        sudo: silent("sudo"),
+        ..facts()
+    };
+    let decision = decide(&elsewhere, &facts);
+    assert_eq!(decision.names, Names::System);
+    let warning = decision.warning.unwrap();
+    assert!(
+        warning.starts_with("port 80 ") && warning.contains("--hosts-file /tmp/hosts"),
+        "{warning}"
+    );
+}
+
+#[test]
+fn where_names_go_nowhere_the_switch_that_keeps_them_from_being_private_is_named() {
+    let facts = Facts {
+        private: Err("the switch user.max_user_namespaces is 0".to_owned()),
+        ..facts()
+    };
+    let warning = decide(&query(), &facts).warning.unwrap();
+    assert!(
+        warning.contains("by address only") && warning.contains("user.max_user_namespaces"),
+        "{warning}"
+    );
 }

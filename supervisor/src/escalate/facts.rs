@@ -6,11 +6,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use monday_shared::platform::{self, private_hosts};
+use monday_shared::protocol::tcpproxy;
 use nix::unistd::{AccessFlags, access};
+use rustix::fs::StatVfsMountFlags;
 
-use super::decide::{Facts, Lacking, Tool};
+use super::decide::{Facts, Lacking, Tool, never};
 use super::{Query, Wish};
 use crate::config::project::Hosts;
+use crate::sidecar::locate::Locator;
 
 /// Finds out what matters for this project: sudo and doas are not even looked for where nothing needs them.
 #[must_use]
@@ -21,30 +24,48 @@ pub fn gather(query: &Query) -> Facts {
 
 fn gather_for(is_root: bool, query: &Query, path: &OsStr) -> Facts {
     let hosts_writable = is_writable(&query.hosts_file);
+    let hosts_fixed = (!hosts_writable)
+        .then(|| why_fixed(&query.hosts_file))
+        .flatten();
     let low_port_allowed = query.low_port.is_none_or(may_listen_on);
     let lacking = Lacking::of(query, is_root, hosts_writable, low_port_allowed);
-    let tool = |name: &str, wishes: [Wish; 2]| {
-        if lacking.any() && wishes.contains(&query.wish) {
-            look_at(name, path, &query.helper)
-        } else {
-            Tool::Missing
-        }
+    let helps = lacking.any() && never(query, hosts_fixed).is_none();
+    let (sudo, doas) = if helps {
+        tools(query, path)
+    } else {
+        (Tool::Missing, Tool::Missing)
     };
     // Names that only apps see are the way out where there is no right, unless they were ruled out.
     let may_be_private = query.has_names && query.hosts != Hosts::System;
     Facts {
         is_root,
         hosts_writable,
+        hosts_fixed,
         low_port_allowed,
-        sudo: tool("sudo", [Wish::Auto, Wish::Sudo]),
-        doas: tool("doas", [Wish::Auto, Wish::Doas]),
-        terminal: can_ask(),
+        sudo,
+        doas,
+        terminal: query.may_ask && can_ask(),
         private: if may_be_private {
             private_hosts::check().map_err(|why| why.to_string())
         } else {
             Err("they were not asked for".to_owned())
         },
     }
+}
+
+/// sudo and doas, as far as they are wished for.
+fn tools(query: &Query, path: &OsStr) -> (Tool, Tool) {
+    let tool = |name: &str, wishes: [Wish; 2]| {
+        if wishes.contains(&query.wish) {
+            look_at(name, path, &query.helper)
+        } else {
+            Tool::Missing
+        }
+    };
+    (
+        tool("sudo", [Wish::Auto, Wish::Sudo]),
+        tool("doas", [Wish::Auto, Wish::Doas]),
+    )
 }
 
 /// Whether we may write that file, or make it.
@@ -57,12 +78,56 @@ fn is_writable(file: &Path) -> bool {
     }
 }
 
+/// Why not even root can write that file, if that is so.
+fn why_fixed(file: &Path) -> Option<&'static str> {
+    let there = if file.exists() { file } else { file.parent()? };
+    let mount = rustix::fs::statvfs(there).ok()?;
+    if mount.f_flag.contains(StatVfsMountFlags::RDONLY) {
+        return Some("it is on a read-only file system");
+    }
+    is_immutable(there).then_some("`chattr +i` made it immutable")
+}
+
+#[cfg(target_os = "linux")]
+fn is_immutable(file: &Path) -> bool {
+    use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
+    let about = statx(CWD, file, AtFlags::empty(), StatxFlags::BASIC_STATS);
+    about.is_ok_and(|about| about.stx_attributes.contains(StatxAttributes::IMMUTABLE))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_immutable(_file: &Path) -> bool {
+    false
+}
+
+/// Whether an executable gets the right to bind low ports from its file (capabilities(7), setcap(8)).
+fn binds_low_ports(executable: &Path) -> bool {
+    // A header of 4 bytes and two sets of 8; a version adds 4.
+    let mut value = [0_u8; 24];
+    let length = rustix::fs::getxattr(executable, "security.capability", &mut value);
+    let ignored = rustix::fs::statvfs(executable)
+        .is_ok_and(|mount| mount.f_flag.contains(StatVfsMountFlags::NOSUID));
+    length.is_ok_and(|length| length >= 20) && !ignored && has_net_bind_service(&value)
+}
+
+/// Whether that value of `security.capability` gives `CAP_NET_BIND_SERVICE`, and at once (`struct vfs_cap_data`,
+/// little-endian: bit 0 of the first word says whether what is permitted is effective; the second word is what is permitted).
+fn has_net_bind_service(value: &[u8]) -> bool {
+    const NET_BIND_SERVICE: u8 = 10;
+    let byte = |at: usize| value.get(at).copied().unwrap_or(0);
+    byte(0) & 1 != 0
+        && byte(4 + usize::from(NET_BIND_SERVICE / 8)) & (1 << (NET_BIND_SERVICE % 8)) != 0
+}
+
 /// From which port on everybody may listen (ip(7), `ip_unprivileged_port_start`). Elsewhere than on Linux ports below 1024
 /// are root's, on a loopback address at least.
 fn may_listen_on(port: u16) -> bool {
     let first = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
     let first = first.ok().and_then(|text| text.trim().parse().ok());
-    port >= first.unwrap_or(1024) || nix::unistd::geteuid().is_root()
+    let listener = Locator::from_env().find(tcpproxy::NAME);
+    port >= first.unwrap_or(1024)
+        || nix::unistd::geteuid().is_root()
+        || listener.is_ok_and(|listener| binds_low_ports(&listener))
 }
 
 /// Whether there is a terminal, and we are in its foreground: in its background we would be stopped for asking.
@@ -188,16 +253,15 @@ mod tests {
         for tool in ["sudo", "doas"] {
             program(&folder.path().join(tool), "exit 1");
         }
-        // A file that nobody can make.
-        let hosts_file = folder.path().join("none/hosts");
-        let wish = Wish::Doas;
         let query = Query {
-            wish,
-            ..query(folder.path(), &hosts_file)
+            wish: Wish::Doas,
+            ..query(folder.path(), "/etc/hosts".as_ref())
         };
-        let facts = gather_for(false, &query, folder.path().as_os_str());
-        assert_eq!(facts.sudo, Tool::Missing);
-        assert_eq!(facts.doas, Tool::Asks(folder.path().join("doas")));
+        let doas = Tool::Asks(folder.path().join("doas"));
+        assert_eq!(
+            tools(&query, folder.path().as_os_str()),
+            (Tool::Missing, doas)
+        );
     }
 
     #[test]
@@ -205,6 +269,22 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert!(is_writable(&folder.path().join("hosts")));
         assert!(!is_writable(&folder.path().join("none/hosts")));
+    }
+
+    #[test]
+    fn a_right_to_low_ports_is_read_from_an_executable_s_file() {
+        // setcap cap_net_bind_service=+ep, then =+p, then cap_chown=+ep.
+        let value = |first: u8, permitted: [u8; 2]| {
+            let mut value = [0; 20];
+            value[3] = 2;
+            value[0] = first;
+            value[4..6].copy_from_slice(&permitted);
+            value
+        };
+        assert!(has_net_bind_service(&value(1, [0, 4])));
+        assert!(!has_net_bind_service(&value(0, [0, 4])));
+        assert!(!has_net_bind_service(&value(1, [1, 0])));
+        assert!(!has_net_bind_service(&[]));
     }
 
     #[test]

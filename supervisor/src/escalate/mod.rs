@@ -68,6 +68,8 @@ pub struct Query {
     pub low_port: Option<u16>,
     /// The executable of monday-ipalias, by its absolute path.
     pub helper: PathBuf,
+    /// Whether a password may be asked for now, on the terminal: not while a project runs.
+    pub may_ask: bool,
 }
 
 /// How monday-ipalias is to be started.
@@ -79,6 +81,8 @@ pub struct Settled {
     pub names: Names,
     /// What a user should know, in one line.
     pub warning: Option<String>,
+    /// Why it is not started as root, where that is missed.
+    pub no_root: Option<String>,
 }
 
 /// Finds out, decides and asks. Blocks while a password is being typed, so it is called before anything is shown.
@@ -90,22 +94,24 @@ pub fn settle(query: &Query) -> Settled {
         names,
         otherwise,
         warning,
+        no_root,
     } = decide(query, &facts);
     match prepare::prepare(&escalation, &query.helper) {
         Ok(prefix) => Settled {
             prefix,
             names,
             warning,
+            no_root,
         },
-        Err(refused) => Settled {
-            prefix: Vec::new(),
-            names: otherwise,
-            warning: Some(decide::went_on_without(
-                query,
-                otherwise,
-                &refused.to_string(),
-            )),
-        },
+        Err(refused) => {
+            let why = refused.to_string();
+            Settled {
+                prefix: Vec::new(),
+                names: otherwise,
+                warning: Some(decide::went_on_without(query, &facts, otherwise, &why)),
+                no_root: Some(why),
+            }
+        }
     }
 }
 
@@ -145,6 +151,7 @@ mod tests {
             has_names: true,
             low_port: None,
             helper: folder.join("monday-ipalias"),
+            may_ask: true,
         }
     }
 

@@ -68,7 +68,13 @@ impl Plan {
 
     /// Every process of every app shall see this file in the place of `/etc/hosts`.
     pub fn see_hosts(&mut self, file: &Path) {
-        for step in self.apps.iter_mut().flat_map(App::steps_mut) {
+        self.see_hosts_in(file, |_| true);
+    }
+
+    /// Every process of these apps shall see this file in the place of `/etc/hosts`.
+    pub fn see_hosts_in(&mut self, file: &Path, which: impl Fn(&App) -> bool) {
+        let apps = self.apps.iter_mut().filter(|app| which(app));
+        for step in apps.flat_map(App::steps_mut) {
             step.hosts_file = Some(file.to_owned());
         }
     }

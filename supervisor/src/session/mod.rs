@@ -8,7 +8,7 @@ mod switch;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use monday_shared::address_env::Variable;
@@ -32,6 +32,8 @@ use crate::escalate::decide::Names;
 use crate::files::Data;
 use crate::naming::Naming;
 use crate::plan::{self, App, Plan};
+use crate::sidecar::keeper::Sidecar;
+use crate::sidecar::launch::Launch;
 use crate::sidecar::nursery::Nursery;
 use crate::source::Source;
 use crate::state::State;
@@ -67,11 +69,11 @@ pub struct Session {
     starter: Starter,
     steps: Steps,
     /// Where host names go.
-    naming: Naming,
+    naming: Arc<Mutex<Naming>>,
     /// Where they lead to their addresses, as it turned out.
     place: Mutex<Option<Names>>,
     /// The control socket of a monday-ipalias that may bind what we may not.
-    ports_from: OnceLock<PathBuf>,
+    ports_from: Mutex<Option<PathBuf>>,
     /// Each of them is started when it is needed first.
     ipalias: OnceLock<Ipalias>,
     fwd: OnceLock<Arc<Fwd>>,
@@ -116,9 +118,9 @@ impl Session {
                 nursery: nursery.clone(),
                 state: state.clone(),
             },
-            naming,
+            naming: Arc::new(Mutex::new(naming)),
             place: Mutex::default(),
-            ports_from: OnceLock::new(),
+            ports_from: Mutex::default(),
             ipalias: OnceLock::new(),
             fwd: OnceLock::new(),
             tcpproxy: OnceLock::new(),
@@ -145,15 +147,10 @@ impl Session {
     /// One of the executables is missing.
     fn make_sidecars(&self, plan: &Plan) -> Result<(), Error> {
         if !plan.hostnames.is_empty() && self.ipalias.get().is_none() {
-            let mut launch = self.starter.launch(ipalias::NAME, None)?;
-            self.naming.apply(&mut launch);
-            // It serves us, not whoever opened the root shell that we may have been started from.
-            launch.hidden = &CALLER_VARIABLES;
-            if self.naming.escalates() {
-                let _ = self.ports_from.set(launch.socket.clone());
-            }
-            let (sidecar, news) = self.starter.keep(launch, Bulk::Skip);
-            tokio::spawn(names::watch(news, self.state.clone()));
+            let (sidecar, news) = self.starter.keep(self.ipalias_launch()?, Bulk::Skip);
+            let (state, naming) = (self.state.clone(), Arc::clone(&self.naming));
+            let place = move || lock(&naming).names();
+            tokio::spawn(names::watch(news, state, place));
             // Nobody else makes one: plans are applied one at a time.
             let _ = self.ipalias.set(sidecar);
         }
@@ -184,6 +181,64 @@ impl Session {
             let _ = self.watcher.set(sidecar);
         }
         Ok(())
+    }
+
+    /// How monday-ipalias is started now.
+    ///
+    /// # Errors
+    /// It is missing.
+    fn ipalias_launch(&self) -> Result<Launch, Error> {
+        let mut launch = self.starter.launch(ipalias::NAME, None)?;
+        let naming = self.naming();
+        naming.apply(&mut launch);
+        // It serves us, not whoever opened the root shell that we may have been started from.
+        launch.hidden = &CALLER_VARIABLES;
+        let socket = naming.escalates().then(|| launch.socket.clone());
+        *lock(&self.ports_from) = socket;
+        Ok(launch)
+    }
+
+    /// Decides again where names go, for what the project becomes: monday-ipalias becomes root now if it has to and needs
+    /// no password for it, and apps get a hosts file of their own where that is the way.
+    ///
+    /// # Errors
+    /// monday-ipalias is missing.
+    async fn settle_names(&self, plan: &Plan) -> Result<(), Error> {
+        let before = self.naming();
+        let (naming, plan) = (before.clone(), plan.clone());
+        // sudo is asked, and an answer may take it a while.
+        let settled = tokio::task::spawn_blocking(move || naming.settle_again(&plan)).await;
+        let Some(naming) = settled.unwrap_or(Ok(None))? else {
+            return Ok(());
+        };
+        if let Some(warning) = naming.warning() {
+            self.state.notice(Level::Warning, None, warning.to_owned());
+        }
+        let otherwise = naming.starts_otherwise(&before);
+        *lock(&self.naming) = naming;
+        if let (true, Some(ipalias)) = (otherwise, self.ipalias.get()) {
+            ipalias.relaunch(self.ipalias_launch()?).await;
+        }
+        Ok(())
+    }
+
+    /// Where host names go.
+    #[must_use]
+    pub fn naming(&self) -> Naming {
+        lock(&self.naming).clone()
+    }
+
+    /// Waits until monday-ipalias is there, if the project needs one.
+    pub async fn has_ipalias(&self) {
+        if let Some(ipalias) = self.ipalias.get() {
+            ipalias.connected().await;
+        }
+    }
+
+    /// Whether monday-ipalias was root and could not become it again: then its lines stay in the hosts file.
+    #[must_use]
+    pub fn has_lost_root(&self) -> bool {
+        self.ipalias.get().is_some_and(Sidecar::has_lost_root)
     }
 
     /// The handles of these apps of the plan; nothing of them runs yet but their guardians.
@@ -225,22 +280,17 @@ impl Session {
     }
 
     fn addresses(&self) -> Addresses {
-        let addresses = self.addresses.lock();
-        addresses.unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.addresses).clone()
     }
 
     /// What apps find around them, from the addresses as they are now, which are kept.
     fn surroundings(&self, current: &Current, addresses: Addresses) -> Arc<Surroundings> {
         let mut environment = current.plan.env.clone();
-        let place = *self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = *lock(&self.place);
         environment.extend(place.map(|place| (NAMES_VARIABLE.to_owned(), place.to_string())));
         environment.extend(addresses.environment(&current.plan));
         let templates = Data::of(&current.project, |name| addresses.of_name(name));
-        let mut place = self
-            .addresses
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        *place = addresses;
+        *lock(&self.addresses) = addresses;
         Arc::new(Surroundings {
             environment,
             templates,
@@ -249,19 +299,20 @@ impl Session {
 
     /// Gives every host name of the plan its address, and says what the apps' are.
     async fn assign_names(&self, ipalias: &Ipalias, plan: &Plan, addresses: &mut Addresses) {
-        let names = self.naming.names();
+        let names = self.naming().names();
         let place = names::assign(ipalias, plan, names, &self.state, addresses).await;
-        *self.place.lock().unwrap_or_else(PoisonError::into_inner) = Some(place);
-        if let Some(socket) = self.ports_from.get() {
+        *lock(&self.place) = Some(place);
+        if let Some(socket) = lock(&self.ports_from).as_ref() {
             addresses.given_by(socket);
         }
+        addresses.without_root(self.naming().no_root());
         self.tell_addresses(plan, addresses);
     }
 
     /// The plan of a project, whose processes see the hosts file that is theirs.
     fn plan_of(&self, project: &Project) -> Plan {
         let mut plan = plan::plan(project);
-        if let Some(file) = self.naming.private_file() {
+        if let Some(file) = self.naming().private_file() {
             plan.see_hosts(file);
         }
         plan
@@ -500,4 +551,9 @@ fn something_is_left_in_clusters() -> bool {
             .extension()
             .is_some_and(|ending| ending == "json")
     })
+}
+
+/// What is in there; a thread that panicked with it left it whole, for every change is one assignment.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

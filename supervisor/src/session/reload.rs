@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use monday_shared::protocol::error::{ErrorKind, RpcError};
-use monday_shared::protocol::supervisor::{Level, Reloaded};
+use monday_shared::protocol::supervisor::{Failure, ForwardStatus, Level, Reloaded};
 use monday_shared::protocol::{ipalias, watch};
 use tokio::task::JoinSet;
 
@@ -29,7 +29,23 @@ impl Session {
             .apply(chosen, choice)
             .await
             .map_err(|error| RpcError::new(ErrorKind::Conflict, error.to_string()))?;
-        Ok(reloaded(&difference))
+        let mut reloaded = reloaded(&difference);
+        reloaded.failed = self.failed_forwards(&difference).await;
+        Ok(reloaded)
+    }
+
+    /// The forwards that were to begin and did not.
+    async fn failed_forwards(&self, difference: &Difference) -> Vec<Failure> {
+        let coming = set(difference.forwards.coming());
+        let forwards = self.state.status().await.forwards.into_iter();
+        let coming = forwards.filter(|forward| coming.contains(&forward.name));
+        let failure = |forward: ForwardStatus| {
+            Some(Failure {
+                name: forward.name,
+                error: forward.error?,
+            })
+        };
+        coming.filter_map(failure).collect()
     }
 
     fn read_again(&self) -> Result<(Chosen, Choice), RpcError> {
@@ -42,10 +58,16 @@ impl Session {
         let _one_at_a_time = self.applying.lock().await;
         self.leaving.at_once().await;
         let before = self.current();
-        let plan = self.plan_of(&chosen.project);
-        let difference = Difference::between(&before.plan, &plan);
+        let mut plan = self.plan_of(&chosen.project);
+        self.tell_what_waits(&before.plan, &plan);
+        let mut difference = Difference::between(&before.plan, &plan);
         if difference.is_empty() {
             return Ok(difference);
+        }
+        self.settle_names(&plan).await?;
+        if self.naming().private_file().is_some() {
+            plan = self.plan_of(&chosen.project);
+            difference = Difference::between(&before.plan, &plan);
         }
         // What is missing for the new plan is missed before anything of the old one ends.
         self.make_sidecars(&plan)?;
@@ -70,6 +92,19 @@ impl Session {
         }
         self.bring_in(&difference, &coming).await;
         Ok(difference)
+    }
+
+    /// Says what of the new configuration is for the next start.
+    fn tell_what_waits(&self, before: &Plan, plan: &Plan) {
+        let (old, new) = (before.settings.hosts, plan.settings.hosts);
+        if old != new {
+            let message = format!(
+                "`hosts: {}` takes effect at the next start of the project; until then it is `hosts: {}`",
+                new.word(),
+                old.word()
+            );
+            self.state.notice(Level::Warning, None, message);
+        }
     }
 
     /// Ends what is not wanted any more, and what will be another one.
@@ -202,5 +237,6 @@ pub(super) fn reloaded(difference: &Difference) -> Reloaded {
         added: both(|changes| &changes.added),
         changed: both(|changes| &changes.changed),
         removed: both(|changes| &changes.removed),
+        failed: Vec::new(),
     }
 }

@@ -91,7 +91,7 @@ impl Session {
             .source
             .read(|project| before.choice.switched(project, &name, side))
             .map_err(unreadable)?;
-        let plan = self.plan_of(&chosen.project);
+        let mut plan = self.plan_of(&chosen.project);
         let difference = Difference::between(&before.plan, &plan);
         if difference.is_empty() {
             return Ok(reloaded(&difference));
@@ -102,6 +102,12 @@ impl Session {
         let failed = |error: &dyn std::fmt::Display| {
             RpcError::new(ErrorKind::Failed, format!("{error}; nothing was changed"))
         };
+        let settled = self.settle_names(&plan).await;
+        settled.map_err(|error| failed(&error))?;
+        if let Some(file) = self.naming().private_file() {
+            // What runs goes on as it is.
+            plan.see_hosts_in(file, |app| app.name == coming);
+        }
         self.make_sidecars(&plan).map_err(|error| failed(&error))?;
         let coming_apps = set(difference.apps.coming());
         let handles = self
@@ -279,9 +285,11 @@ impl Session {
         }
         self.take_alias(old.alias.as_deref()).await;
         let before = old.plan;
-        let back = reloaded(&Difference::between(&current.plan, &before.plan));
         self.board.adopt(&before.plan, &HashSet::new());
-        self.state.adopt(old.status.clone(), HashSet::new(), back);
+        // Nothing differs from what was before.
+        let nothing = Reloaded::default();
+        self.state
+            .adopt(old.status.clone(), HashSet::new(), nothing);
         self.replace(Current {
             project: before.project.clone(),
             plan: Arc::clone(&before.plan),

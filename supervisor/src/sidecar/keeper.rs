@@ -4,6 +4,8 @@
 //! interrupted is made again to the next process, which is safe because every operation is idempotent.
 
 use std::ffi::OsString;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use monday_shared::backoff::{Backoff, Policy};
@@ -12,7 +14,7 @@ use monday_shared::protocol::method::Call;
 use monday_shared::protocol::supervisor::{Level, SidecarStatus};
 use monday_shared::rpc::client::{Client, ClientError, Events, Received};
 use serde::de::DeserializeOwned;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::launch::{Ended, Launch, Process};
@@ -55,10 +57,30 @@ pub struct Sidecar<W> {
     label: String,
     wish: watch::Sender<Option<W>>,
     client: watch::Receiver<Option<Client>>,
+    relaunch: mpsc::Sender<Relaunch>,
+    /// Whether it was root, and is not any more.
+    lost_root: Arc<AtomicBool>,
     /// Cancelled to end it.
     end: CancellationToken,
     /// Cancelled when it has ended.
     ended: CancellationToken,
+}
+
+/// It is to be started in another way from now on.
+struct Relaunch {
+    launch: Launch,
+    /// Told when the old one is gone.
+    gone: oneshot::Sender<()>,
+}
+
+/// Why the life of a sidecar is over.
+enum Over {
+    /// The end was asked for.
+    Ended,
+    /// It is started again in another way.
+    Relaunched,
+    /// This went wrong.
+    Trouble(String),
 }
 
 /// What a keeper works with.
@@ -90,8 +112,11 @@ where
         let (news, to_handle) = mpsc::channel(EVENTS_AHEAD);
         let end = CancellationToken::new();
         let label = launch.label();
+        let (relaunch, relaunches) = mpsc::channel(1);
+        let lost_root = Arc::<AtomicBool>::default();
         let keeper = Keeper {
             launch,
+            lost_root: Arc::clone(&lost_root),
             bulk,
             surroundings,
             wished,
@@ -103,13 +128,15 @@ where
         let ended = CancellationToken::new();
         let guard = ended.clone().drop_guard();
         tokio::spawn(async move {
-            keeper.run().await;
+            keeper.run(relaunches).await;
             drop(guard);
         });
         let sidecar = Self {
             label,
             wish,
             client,
+            relaunch,
+            lost_root,
             end,
             ended,
         };
@@ -186,6 +213,21 @@ where
         }
     }
 
+    /// Ends the sidecar, starts it again in another way and tells it its wish. Returns when the old one is gone.
+    pub async fn relaunch(&self, launch: Launch) {
+        let (gone, is_gone) = oneshot::channel();
+        // It is kept no more: then nothing is started.
+        if self.relaunch.send(Relaunch { launch, gone }).await.is_ok() {
+            let _ = is_gone.await;
+        }
+    }
+
+    /// Whether it was root, and could not become it again.
+    #[must_use]
+    pub fn has_lost_root(&self) -> bool {
+        self.lost_root.load(Ordering::Relaxed)
+    }
+
     /// Ends the sidecar and waits until it is gone.
     pub async fn end(&self) {
         self.end.cancel();
@@ -196,6 +238,7 @@ where
 /// The task.
 struct Keeper<W, E> {
     launch: Launch,
+    lost_root: Arc<AtomicBool>,
     bulk: Bulk,
     surroundings: Surroundings,
     wished: watch::Receiver<Option<W>>,
@@ -211,13 +254,16 @@ where
     W::Reply: Send,
     E: DeserializeOwned + Send + 'static,
 {
-    async fn run(mut self) {
+    async fn run(mut self, mut relaunches: mpsc::Receiver<Relaunch>) {
         let mut backoff = Backoff::new(Policy::SIDECARS);
         let end = self.end.clone();
         loop {
             let started = Instant::now();
-            let trouble = self.one_life().await;
-            let Some(trouble) = trouble else { return };
+            let trouble = match self.one_life(&mut relaunches).await {
+                Over::Ended => return,
+                Over::Relaunched => continue,
+                Over::Trouble(trouble) => trouble,
+            };
             self.go_on_without_root().await;
             // What it left behind is ended first: the next one shall find ports and files free.
             let strays = self.surroundings.nursery.end_strays().await;
@@ -233,9 +279,17 @@ where
             self.restarts += 1;
             tokio::select! {
                 () = end.cancelled() => return,
+                Some(relaunch) = relaunches.recv() => self.take(relaunch),
                 () = tokio::time::sleep(pause) => {}
             }
         }
+    }
+
+    fn take(&mut self, relaunch: Relaunch) {
+        self.launch = relaunch.launch;
+        self.lost_root.store(false, Ordering::Relaxed);
+        // Whoever asked may have gone.
+        let _ = relaunch.gone.send(());
     }
 
     /// After a death, it may be that it cannot become root any more: sudo forgets.
@@ -246,6 +300,7 @@ where
         if self.still_becomes_root(&escalation.prefix).await {
             return;
         }
+        self.lost_root.store(true, Ordering::Relaxed);
         self.launch.escalation = None;
         self.launch.args = escalation.args_without;
         self.surroundings.state.notice(
@@ -274,44 +329,51 @@ where
             .is_ok_and(|said| is_the_helper(&said))
     }
 
-    /// From start to end; returns what went wrong, if the end was not asked for.
-    async fn one_life(&mut self) -> Option<String> {
+    /// From start to end.
+    async fn one_life(&mut self, relaunches: &mut mpsc::Receiver<Relaunch>) -> Over {
         let end = self.end.clone();
-        let starting = self.launch.start(&self.surroundings.nursery);
-        tokio::pin!(starting);
-        let started = tokio::select! {
-            started = &mut starting => started,
-            // Ended half-way it would leave its socket behind: it becomes ready first, which is a matter of moments.
-            () = end.cancelled() => match tokio::time::timeout(END_GRACE, &mut starting).await {
-                Ok(started) => started,
-                Err(_) => return None,
-            },
+        let started = {
+            let starting = self.launch.start(&self.surroundings.nursery);
+            tokio::pin!(starting);
+            tokio::select! {
+                started = &mut starting => started,
+                // Ended half-way it would leave its socket behind: it becomes ready first, which is a matter of moments.
+                () = end.cancelled() => match tokio::time::timeout(END_GRACE, &mut starting).await {
+                    Ok(started) => started,
+                    Err(_) => return Over::Ended,
+                },
+            }
         };
         let mut process = match started {
             Ok(process) => process,
-            Err(_) if end.is_cancelled() => return None,
-            Err(error) => return Some(error.to_string()),
+            Err(_) if end.is_cancelled() => return Over::Ended,
+            Err(error) => return Over::Trouble(error.to_string()),
         };
         self.show(process.pid());
+        let mut relaunch = None;
         let trouble = tokio::select! {
             biased;
             () = end.cancelled() => None,
+            Some(asked) = relaunches.recv() => {
+                relaunch = Some(asked);
+                None
+            }
             trouble = self.serve(&mut process) => Some(trouble),
         };
         self.connected.send_replace(None);
-        match trouble {
-            None => {
-                process.end(END_GRACE).await;
-                self.show(None);
-                None
-            }
-            Some(trouble) => {
-                // Its connection is gone; its process is, or has to be.
-                let status = process.end(END_GRACE).await;
-                self.show(None);
+        // Its connection is gone; its process is, or has to be.
+        let status = process.end(END_GRACE).await;
+        self.show(None);
+        match (trouble, relaunch) {
+            (Some(trouble), _) => {
                 let _ = self.news.send(News::Died).await;
-                Some(format!("{trouble} ({})", Ended(status)))
+                Over::Trouble(format!("{trouble} ({})", Ended(status)))
             }
+            (None, Some(relaunch)) => {
+                self.take(relaunch);
+                Over::Relaunched
+            }
+            (None, None) => Over::Ended,
         }
     }
 

@@ -239,7 +239,7 @@ impl Model {
                 message,
             } => self.notice(level, subject.as_deref(), &message),
             Event::Reloaded { difference, status } => {
-                self.own(None, format!("reloaded: {difference}"));
+                self.own(None, difference.told());
                 self.status(status);
             }
             Event::Stopping { reason } => {

@@ -249,7 +249,7 @@ impl Format<Event> for Lines {
                 message,
             } => self.notice(*level, subject.as_deref(), message, lines),
             Event::Reloaded { difference, .. } => {
-                self.own(&format!("reloaded: {difference}"), lines);
+                self.own(&difference.told(), lines);
             }
             Event::Stopping { reason } => self.own(&format!("stopping: {reason}"), lines),
         }

@@ -15,12 +15,39 @@ pub struct Addresses {
     routes: HashMap<String, SocketAddr>,
     tunnels: HashMap<String, SocketAddr>,
     ports_from: Option<PathBuf>,
+    /// Why host names have no address.
+    refused: HashMap<String, String>,
+    /// Why nobody binds ports that we may not bind.
+    no_root: Option<String>,
 }
 
 impl Addresses {
     /// A host name got an address.
     pub fn name(&mut self, name: &str, ip: IpAddr) {
+        self.refused.remove(name);
         self.names.insert(name.to_owned(), ip);
+    }
+
+    /// A host name got none.
+    pub fn refuse(&mut self, name: &str, why: &str) {
+        self.refused.insert(name.to_owned(), why.to_owned());
+    }
+
+    /// Why a host name has no address.
+    #[must_use]
+    pub fn why_refused(&self, name: &str) -> Option<&str> {
+        self.refused.get(name).map(String::as_str)
+    }
+
+    /// Nobody is root for us.
+    pub fn without_root(&mut self, why: Option<&str>) {
+        self.no_root = why.map(str::to_owned);
+    }
+
+    /// Why nobody binds ports that we may not bind.
+    #[must_use]
+    pub fn why_no_root(&self) -> Option<&str> {
+        self.no_root.as_deref()
     }
 
     /// The monday-ipalias with that control socket gives the addresses.

@@ -35,10 +35,10 @@ pub async fn assign(
         // One name may be the whole trouble: the others are asked for one by one.
         Err(error) if specs.len() > 1 => {
             tracing::debug!(%error, "the names could not be assigned together");
-            assign_each(ipalias, plan, specs, state).await
+            assign_each(ipalias, plan, specs, state, addresses).await
         }
         Err(error) => {
-            refused(state, &plan.hostnames[0], &error);
+            refused(state, &plan.hostnames[0], &error, addresses);
             None
         }
     };
@@ -55,11 +55,8 @@ pub async fn assign(
     ipalias.wish(Some(Assign {
         names: names.iter().map(|name| pinned(plan, name)).collect(),
     }));
-    let work = matches!(hosts, HostsStatus::Written { .. }) || names.iter().all(|n| n.resolves);
-    match place {
-        Place::Private => state.private_names(work),
-        Place::System | Place::Nowhere => state.names(work),
-    }
+    let work = lead_there(&names, &hosts);
+    tell_whether(work, place, state);
     // Where they go nowhere, that was said before.
     if place != Place::Nowhere
         && let HostsStatus::Unwritable { file, reason } = hosts
@@ -73,11 +70,24 @@ pub async fn assign(
     if work { place } else { Place::Nowhere }
 }
 
+/// Whether names lead to their addresses.
+fn lead_there(names: &[NameStatus], hosts: &HostsStatus) -> bool {
+    matches!(hosts, HostsStatus::Written { .. }) || names.iter().all(|name| name.resolves)
+}
+
+fn tell_whether(work: bool, place: Place, state: &State) {
+    match place {
+        Place::Private => state.private_names(work),
+        Place::System | Place::Nowhere => state.names(work),
+    }
+}
+
 async fn assign_each(
     ipalias: &Ipalias,
     plan: &Plan,
     specs: Vec<NameSpec>,
     state: &State,
+    addresses: &mut Addresses,
 ) -> Option<Names> {
     let mut all: Option<Names> = None;
     for (hostname, spec) in plan.hostnames.iter().zip(specs) {
@@ -89,13 +99,13 @@ async fn assign_each(
                 }
                 None => all = Some(assigned),
             },
-            Err(error) => refused(state, hostname, &error),
+            Err(error) => refused(state, hostname, &error, addresses),
         }
     }
     all
 }
 
-fn refused(state: &State, hostname: &Hostname, error: &ClientError) {
+fn refused(state: &State, hostname: &Hostname, error: &ClientError, addresses: &mut Addresses) {
     let what = match error {
         ClientError::Refused(error) if error.data.kind == ErrorKind::Conflict => {
             error.message.clone()
@@ -105,6 +115,7 @@ fn refused(state: &State, hostname: &Hostname, error: &ClientError) {
     for user in &hostname.used_by {
         state.notice(Level::Error, Some(user.clone()), what.clone());
     }
+    addresses.refuse(&hostname.name, &what);
 }
 
 fn spec(hostname: &Hostname) -> NameSpec {
@@ -128,10 +139,14 @@ fn pinned(plan: &Plan, name: &NameStatus) -> NameSpec {
     }
 }
 
-/// Shows what monday-ipalias tells, as long as it is kept.
-pub async fn watch(mut news: mpsc::Receiver<News<Event>>, state: State) {
+/// Shows what monday-ipalias tells, as long as it is kept. `place` is where names are meant to go.
+pub async fn watch(mut news: mpsc::Receiver<News<Event>>, state: State, place: impl Fn() -> Place) {
     while let Some(news) = news.recv().await {
         match news {
+            // Written later than asked for, or not any more.
+            News::Event(Event::Assigned(Names { names, hosts })) => {
+                tell_whether(lead_there(&names, &hosts), place(), &state);
+            }
             News::Event(event @ Event::Rewritten { .. }) => {
                 state.notice(Level::Info, None, event.to_string());
             }

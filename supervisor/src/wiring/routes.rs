@@ -149,13 +149,15 @@ async fn open_forward(
         .map(|route| spec(route, addresses))
         .collect::<Option<_>>()
         .ok_or_else(|| match &forward.hostname {
-            Some(name) if addresses.of_name(name).is_none() => {
-                format!("its host name `{name}` has no address")
-            }
+            Some(name) if addresses.of_name(name).is_none() => match addresses.why_refused(name) {
+                Some(why) => why.to_owned(),
+                None => format!("its host name `{name}` has no address"),
+            },
             _ => "its tunnel could not be opened".to_owned(),
         })?;
     let call = Open::new(specs.clone());
-    let open = tcpproxy.call(&call).await.map_err(|e| e.to_string())?;
+    let open = tcpproxy.call(&call).await;
+    let open = open.map_err(|error| why_not_open(&error, routes, addresses))?;
     let listening = open
         .routes
         .iter()
@@ -171,6 +173,23 @@ async fn open_forward(
         })
         .collect();
     Ok((specs, listening))
+}
+
+/// In one sentence, for the forward and for whoever waits for it.
+fn why_not_open(error: &ClientError, routes: &[&Route], addresses: &Addresses) -> String {
+    let low = routes.iter().find(|route| route.listen.is_low());
+    match (error, low) {
+        (ClientError::Refused(refused), Some(route)) if refused.data.kind == ErrorKind::Denied => {
+            let port = route.listen.port;
+            match addresses.why_no_root() {
+                Some(why) => format!(
+                    "it cannot listen on port {port}: {why}; use a port from 1024 on, or see `monday-supervisor doctor`"
+                ),
+                None => error.to_string(),
+            }
+        }
+        _ => error.to_string(),
+    }
 }
 
 fn spec(route: &Route, addresses: &Addresses) -> Option<RouteSpec> {

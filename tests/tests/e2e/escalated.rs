@@ -5,90 +5,22 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
+use monday_tests::http;
 use monday_tests::process::Process;
-use monday_tests::skip::{missing_programs, skip};
-use monday_tests::user::{NOBODY, is_root};
+use monday_tests::user::NOBODY;
 use monday_tests::world::World;
-use monday_tests::{executable, http};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
+use crate::machine::{INSTALLED, ORIGINAL, enter, machine};
 use crate::project::{await_line, control, kill_hard, named, pid_of, status};
-
-/// Says to the test that it runs in its own namespaces.
-const INSIDE: &str = "MONDAY_TEST_INSIDE_NAMESPACE";
-
-/// What the machine's hosts file holds; the last line has no end.
-const ORIGINAL: &str = "127.0.0.1 localhost\n192.0.2.7 elsewhere.example";
-
-/// The machine: mounts, a loopback device, an empty `/run` and a copy of `/etc`.
-const MACHINE: &str = "
-    mount -t tmpfs -o mode=755 none /run && cp -a /etc /run/etc && mount --bind /run/etc /etc &&
-    mkdir -p /etc/sudoers.d && ip link set lo up";
-
-/// Where the executables are installed on the machine.
-const INSTALLED: &str = "/run/bin";
-
-/// Runs the test of that name again on a machine of its own; whether this is that run.
-fn enter(test: &str, tool: &str) -> bool {
-    if std::env::var_os(INSIDE).is_some() {
-        return true;
-    }
-    if !is_root() {
-        skip("it takes root to make a machine on which somebody may become root");
-        return false;
-    }
-    let missing = missing_programs(&["unshare", "ip", "setpriv", "curl", tool]);
-    if !missing.is_empty() {
-        skip(&format!("these programs are not installed: {missing:?}"));
-        return false;
-    }
-    let status = Command::new("unshare")
-        .args(["--mount", "--net", "--propagation", "private", "--"])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture"])
-        .env(INSIDE, "1")
-        .stdin(Stdio::null())
-        .status()
-        .unwrap();
-    assert!(status.success(), "{test} failed on its machine");
-    false
-}
-
-/// A user's world on the machine, where the user may run monday-ipalias as root, in the words that `setup --print` gives.
-fn machine() -> World {
-    let made = Command::new("sh").args(["-ec", MACHINE]).status().unwrap();
-    assert!(made.success());
-    fs::write("/etc/hosts", ORIGINAL).unwrap();
-    fs::set_permissions("/etc/hosts", fs::Permissions::from_mode(0o644)).unwrap();
-    let world = World::ordinary();
-    // Where only root can put another program in the place of the one that may become root.
-    fs::create_dir(INSTALLED).unwrap();
-    for name in ["monday-ipalias", "monday-run", "monday-tcpproxy"] {
-        fs::copy(executable::find(name), Path::new(INSTALLED).join(name)).unwrap();
-    }
-    let helper = format!("{INSTALLED}/monday-ipalias");
-    let printed = world
-        .run(&helper, ["setup", "--print", "--output", "json"])
-        .expect_code(0);
-    let lines: Value = serde_json::from_str(&printed.stdout).unwrap();
-    for (file, key, mode) in [
-        ("/etc/sudoers.d/monday", "sudoers", 0o440),
-        ("/etc/doas.conf", "doas", 0o600),
-    ] {
-        fs::write(file, format!("{}\n", lines[key].as_str().unwrap())).unwrap();
-        fs::set_permissions(file, fs::Permissions::from_mode(mode)).unwrap();
-    }
-    world
-}
+use crate::screen::{Screen, want_password};
 
 /// A back that writes a file, and a forward to it on port 80.
-fn yaml(world: &World, project: &str) -> String {
+pub(crate) fn yaml(world: &World, project: &str) -> String {
     format!(
         "\
 projects:
@@ -113,7 +45,7 @@ projects:
     )
 }
 
-fn start(world: &World, project: &str, escalate: &str) -> (Process, Value) {
+pub(crate) fn start(world: &World, project: &str, escalate: &str) -> (Process, Value) {
     let config = world.file(&format!("config/{project}.yaml"), &yaml(world, project));
     let mut command = world.command("monday-supervisor");
     command
@@ -127,7 +59,7 @@ fn start(world: &World, project: &str, escalate: &str) -> (Process, Value) {
 }
 
 /// What a program of the user's gets from port 80 of a name.
-fn ask(world: &World, project: &str) -> String {
+pub(crate) fn ask(world: &World, project: &str) -> String {
     let url = format!("http://{}/", world.host(&format!("{project}-web")));
     let script = format!("until curl -sS --max-time 5 {url}; do sleep 0.1; done");
     let asked = world.run("timeout", ["60", "sh", "-c", &script]);
@@ -135,7 +67,7 @@ fn ask(world: &World, project: &str) -> String {
 }
 
 /// The names of all programs below a process that run as root, and those that do not.
-fn by_right(above: u32) -> (BTreeSet<String>, BTreeSet<String>) {
+pub(crate) fn by_right(above: u32) -> (BTreeSet<String>, BTreeSet<String>) {
     let (mut root, mut others) = (BTreeSet::new(), BTreeSet::new());
     let mut above = vec![above];
     while let Some(pid) = above.pop() {
@@ -221,7 +153,7 @@ fn through_doas_only_monday_ipalias_is_root_and_port_80_of_a_name_works() {
 }
 
 /// Waits until a sidecar that was killed is there again.
-fn await_again(process: &mut Process, name: &str, before: u32) {
+pub(crate) fn await_again(process: &mut Process, name: &str, before: u32) {
     process.event_where(&format!("a new {name}"), |event| {
         event["event"] == "sidecar"
             && event["name"] == name
@@ -232,7 +164,7 @@ fn await_again(process: &mut Process, name: &str, before: u32) {
 }
 
 /// The program of that name below a process.
-fn find_below(above: u32, name: &str) -> u32 {
+pub(crate) fn find_below(above: u32, name: &str) -> u32 {
     let mut above = vec![above];
     while let Some(pid) = above.pop() {
         let folder = format!("/proc/{pid}");
@@ -353,33 +285,8 @@ fn without_the_right_everything_goes_on_and_one_line_says_what_does_not() {
     let warnings = told
         .stdout
         .lines()
-        .filter(|line| line.contains("--escalate is none"));
+        .filter(|line| line.contains("without root: ") && line.contains("--escalate is none"));
     assert_eq!(warnings.count(), 1, "{}", told.stdout);
-}
-
-/// What is shown on a terminal of the test's own.
-struct Screen {
-    script: Child,
-    shown: String,
-}
-
-impl Screen {
-    /// Reads until this is shown.
-    fn until(&mut self, text: &str) {
-        let mut bytes = [0; 256];
-        while !self.shown.contains(text) {
-            let screen = self.script.stdout.as_mut().unwrap();
-            let read = screen.read(&mut bytes).unwrap();
-            assert_ne!(read, 0, "`{text}` is not in: {}", self.shown);
-            let more = String::from_utf8_lossy(&bytes[..read]);
-            self.shown.push_str(&more);
-        }
-    }
-
-    fn type_keys(&mut self, keys: &str) {
-        let keyboard = self.script.stdin.as_mut().unwrap();
-        keyboard.write_all(keys.as_bytes()).unwrap();
-    }
 }
 
 #[test]
@@ -389,36 +296,10 @@ fn on_a_terminal_the_password_is_asked_for_before_anything_else_is_shown() {
         return;
     }
     let world = machine();
-    fs::remove_file("/etc/doas.conf").unwrap();
-    let with_password = "
-        printf 'root:*:1:0:::::\\nnobody:*:1:0:::::\\n' > /etc/shadow && chmod 600 /etc/shadow &&
-        echo nobody:secret | chpasswd && sed -i s/NOPASSWD/PASSWD/ /etc/sudoers.d/monday";
-    let made = Command::new("sh").args(["-ec", with_password]).status();
-    assert!(made.unwrap().success());
+    want_password();
     let config = world.file("config/shop.yaml", &yaml(&world, "shop"));
-    let supervisor = world.executables().join("monday-supervisor");
-    let words = format!(
-        "{} run shop --config {}",
-        supervisor.display(),
-        config.display()
-    );
-    let script = world
-        .command("script")
-        .args([
-            "--quiet",
-            "--flush",
-            "--return",
-            "--command",
-            &words,
-            "/dev/null",
-        ])
-        .env("MONDAY_BIN_DIR", INSTALLED)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let shown = String::new();
-    let mut screen = Screen { script, shown };
+    let words = format!("run shop --config {}", config.display());
+    let mut screen = Screen::start(&world, &words);
     screen.until("password for nobody: ");
     let before = screen.shown.clone();
     assert!(before.contains("monday-ipalias needs root"), "{before}");
@@ -433,7 +314,7 @@ fn on_a_terminal_the_password_is_asked_for_before_anything_else_is_shown() {
     assert_eq!(ask(&world, "shop"), "hello from shop");
     // The terminal's Ctrl-C.
     screen.type_keys("\x03");
-    screen.script.wait().unwrap();
+    screen.end();
     assert_eq!(fs::read_to_string("/etc/hosts").unwrap(), ORIGINAL);
 }
 

@@ -9,9 +9,11 @@
 )]
 
 // What a test stands on.
+mod machine;
 mod project;
 mod promise;
 mod ready;
+mod screen;
 mod shop;
 mod sidecar;
 
@@ -33,11 +35,14 @@ mod bad_input;
 mod ci;
 mod configured;
 mod escalated;
+mod forgotten;
 mod order;
 mod orphans;
 mod rebuild;
 mod recovery;
 mod reload;
+mod reload_names;
+mod replaced;
 mod rootless;
 mod second_terminal;
 mod side_by_side;

@@ -208,3 +208,22 @@ fn a_probe_that_hangs_is_ended_with_everything_it_started() {
     assert_eq!(run.end().0, 124);
     world.assert_empty();
 }
+
+/// It is tried for as long as it takes; the reason is not kept for the end of that.
+#[test]
+fn a_probe_that_fails_for_long_says_why() {
+    let world = World::new();
+    let mut command = world.command(&[
+        "--ready",
+        "tcp=nobody.knows.invalid:80",
+        "--",
+        "sleep",
+        "1000",
+    ]);
+    command.stderr(std::process::Stdio::piped());
+    let mut run = Run::start(command);
+    let log = std::io::BufReader::new(run.child.stderr.take().unwrap());
+    let told = "not ready yet, and tried again: cannot connect to nobody.knows.invalid:80";
+    let mut lines = std::io::BufRead::lines(log).map_while(Result::ok);
+    assert!(lines.any(|line| line.contains(told)));
+}

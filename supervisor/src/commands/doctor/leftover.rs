@@ -6,7 +6,7 @@ use std::path::Path;
 use monday_shared::protocol::ipalias;
 
 use super::Finding;
-use crate::commands::hosts_lines;
+use crate::commands::hosts_lines::{self, Foreign};
 use crate::commands::leftovers::Leftovers;
 use crate::config::Loaded;
 use crate::sidecar::locate::Locator;
@@ -66,21 +66,65 @@ pub(super) fn lines(hosts_file: &Path, loaded: Option<&Loaded>) -> Vec<Finding> 
         }
     }
     let text = std::fs::read(hosts_file).unwrap_or_default();
-    let old = hosts_lines::of_the_go_tool(&String::from_utf8_lossy(&text), &wanted(loaded));
+    let machine = nix::unistd::gethostname().unwrap_or_default();
+    let foreign = Foreign::find(
+        &String::from_utf8_lossy(&text),
+        &wanted(loaded),
+        &machine.to_string_lossy(),
+    );
+    findings.extend(of_others(&foreign, check, &helper, hosts_file));
+    if findings.is_empty() {
+        findings.push(Finding::ok(check, "none that nobody needs"));
+    }
+    findings
+}
+
+/// The names that somebody else's lines take from the projects.
+fn of_others(
+    foreign: &Foreign,
+    check: &'static str,
+    helper: &Path,
+    hosts_file: &Path,
+) -> Vec<Finding> {
+    let joined = |names: &BTreeSet<String>, with: &str| {
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        names.join(with)
+    };
+    let adopt = |names| {
+        let (helper, names) = (helper.display(), joined(names, " "));
+        format!("take them over: `sudo {helper} adopt {names}`")
+    };
+    let file = hosts_file.display();
+    let mut findings = Vec::new();
+    let old = &foreign.of_the_go_tool;
     if !old.is_empty() {
         let message = format!(
             "the older Go tool has left lines for {}: while they are there, these names lead to its addresses",
-            old.join(", ")
+            joined(old, ", ")
         );
-        let adopt = format!(
-            "take them over: `sudo {} adopt {}`",
-            helper.display(),
-            old.join(" ")
-        );
-        findings.push(Finding::problem(check, message).advise(adopt));
+        findings.push(Finding::problem(check, message).advise(adopt(old)));
     }
-    if findings.is_empty() {
-        findings.push(Finding::ok(check, "none that nobody needs"));
+    let others = &foreign.of_others;
+    if !others.is_empty() {
+        let message = format!(
+            "{file} has lines of somebody else for {}: while they are there, these names lead to those addresses",
+            joined(others, ", ")
+        );
+        findings.push(
+            Finding::problem(check, message)
+                .advise("remove them, if they are yours")
+                .advise(format!("or {}", adopt(others))),
+        );
+    }
+    let own = &foreign.of_the_machine;
+    if !own.is_empty() {
+        let message = format!(
+            "{file} gives {} to this machine itself, whose line is to be left alone",
+            joined(own, ", ")
+        );
+        findings.push(
+            Finding::problem(check, message).advise("choose other host names in the configuration"),
+        );
     }
     findings
 }

@@ -85,19 +85,53 @@ pub(super) fn names_and_ports(hosts_file: &Path) -> Vec<Finding> {
         has_names: true,
         low_port: Some(LOW_PORT),
         helper: helper.clone(),
+        may_ask: true,
     });
     let setup = format!(
         "to do without a password, see `{} setup --print`",
         helper.display()
     );
-    vec![names(&facts, hosts_file, &setup), ports(&facts, &setup)]
+    vec![
+        names(&facts, hosts_file, &setup),
+        private(&facts),
+        ports(&facts, &setup),
+    ]
 }
+
+/// Whether apps can have a hosts file of their own, which is the way out where nothing may become root.
+fn private(facts: &Facts) -> Finding {
+    let check = "private names";
+    match &facts.private {
+        Ok(()) => Finding::ok(
+            check,
+            "apps can have a hosts file of their own (`hosts: private`)",
+        ),
+        Err(why) => Finding::warning(
+            check,
+            format!("apps cannot have a hosts file of their own: {why}"),
+        ),
+    }
+}
+
+/// How a finding is made.
+type Judge = fn(&'static str, String) -> Finding;
 
 fn names(facts: &Facts, hosts_file: &Path, setup: &str) -> Finding {
     let check = "host names";
     let file = hosts_file.display();
     if facts.hosts_writable {
         return Finding::ok(check, format!("{file} can be written"));
+    }
+    if let Some(why) = facts.hosts_fixed {
+        let (place, verdict) = match &facts.private {
+            Ok(()) => (
+                "only the apps of a project see its names",
+                Finding::warning as Judge,
+            ),
+            Err(_) => ("addresses work, names do not", Finding::problem as Judge),
+        };
+        let message = format!("nobody can write {file}, root included ({why}): {place}");
+        return verdict(check, message);
     }
     match way(facts) {
         Some((tool, true)) => Finding::ok(
@@ -136,9 +170,9 @@ fn ports(facts: &Facts, setup: &str) -> Finding {
         return Finding::ok(check, "ports below 1024 can be listened on");
     }
     match way(facts) {
-        Some((tool, true)) => Finding::ok(check, format!("ports below 1024 are bound through {tool}, without a password")),
+        Some((tool, true)) => Finding::ok(check, format!("ports below 1024 are bound through {tool}, without a password (not with `hosts: private`)")),
         Some((tool, false)) => {
-            let message = format!("ports below 1024 are bound through {tool}, which may ask for your password");
+            let message = format!("ports below 1024 are bound through {tool}, which may ask for your password (not with `hosts: private`)");
             Finding::warning(check, message).advise(setup)
         }
         None => Finding::warning(check, "ports below 1024 cannot be listened on")
@@ -228,6 +262,7 @@ mod tests {
         Facts {
             is_root: false,
             hosts_writable: false,
+            hosts_fixed: None,
             low_port_allowed: false,
             sudo: Tool::Missing,
             doas: Tool::Missing,
@@ -270,6 +305,19 @@ mod tests {
                 ..facts()
             }),
             Verdict::Ok
+        );
+        let fixed = Facts {
+            hosts_fixed: Some("it is on a read-only file system"),
+            sudo: Tool::Silent("/bin/sudo".into()),
+            ..facts()
+        };
+        assert_eq!(judged(fixed.clone()), Verdict::Problem);
+        assert_eq!(
+            judged(Facts {
+                private: Ok(()),
+                ..fixed
+            }),
+            Verdict::Warning
         );
     }
 

@@ -8,7 +8,7 @@ use monday_shared::duration::Span;
 use monday_shared::life::exit;
 use monday_shared::protocol::common::Shutdown;
 use monday_shared::protocol::supervisor::{
-    Apps, Forwards, Reconnect, Reload, Restart, Side, Signal, Start, Stop, Switch,
+    Apps, Failure, Forwards, Reconnect, Reload, Restart, Side, Signal, Start, Stop, Switch,
 };
 use serde_json::json;
 
@@ -177,7 +177,19 @@ pub fn reload(args: &DownArgs) -> ExitCode {
         words: args.project.iter().cloned().collect(),
         reach: args.reach.clone(),
     };
-    ask(&target, |_| Reload {}, |reply| format!("{reply}\n"))
+    talk(&target.reach, async {
+        let Found { client, .. } = find::find(&target).await?;
+        let reply = client.call(&Reload {}).await?;
+        let told = shown(&target.reach, &reply, |reply| format!("{reply}\n"));
+        for Failure { name, error } in &reply.failed {
+            super::super::failed(&format!("{name}: {error}"));
+        }
+        Ok(if reply.failed.is_empty() {
+            told
+        } else {
+            ExitCode::from(exit::FAILED)
+        })
+    })
 }
 
 fn forwards(reply: &Forwards) -> String {

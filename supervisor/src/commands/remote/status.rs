@@ -45,7 +45,7 @@ pub fn run(args: &StatusArgs) -> ExitCode {
 }
 
 fn as_text(status: &ProjectStatus, usage: bool) -> String {
-    let mut text = format!("{}, pid {}\n", status.project, status.pid);
+    let mut text = format!("{}, pid {}{}\n", status.project, status.pid, place(status));
     let mut heading = vec!["APP", "STATE", "PID", "SINCE", "RESTARTS", "LAST EXIT"];
     if usage {
         heading.extend(["MEMORY", "CPU", "PROCESSES"]);
@@ -81,6 +81,18 @@ fn as_text(status: &ProjectStatus, usage: bool) -> String {
         text.push('\n');
     }
     text
+}
+
+/// Where host names go, if there are any.
+fn place(status: &ProjectStatus) -> &'static str {
+    let apps = status.apps.iter().map(|app| &app.hostname);
+    let mut all = apps.chain(status.forwards.iter().map(|forward| &forward.hostname));
+    match (status.names, status.private_names) {
+        _ if all.all(Option::is_none) => "",
+        (true, _) => ", host names: system",
+        (_, true) => ", host names: private (only its own apps see them)",
+        _ => ", host names: nowhere (use the addresses)",
+    }
 }
 
 fn app_row(app: &AppStatus, usage: bool, names: bool) -> Vec<String> {
@@ -262,7 +274,7 @@ mod tests {
             ..ProjectStatus::default()
         };
         let expected = "\
-shop, pid 42
+shop, pid 42, host names: nowhere (use the addresses)
 
 APP     STATE                   PID  SINCE  RESTARTS  LAST EXIT      ADDRESS
 api     running, not ready yet  43          0
@@ -275,5 +287,17 @@ worker: it ended too often
 db: last error: refused
 ";
         assert_eq!(as_text(&status, false), expected);
+        for (names, private_names, expected) in [
+            (true, false, "shop, pid 42, host names: system\n"),
+            (false, true, "shop, pid 42, host names: private"),
+        ] {
+            let status = ProjectStatus {
+                names,
+                private_names,
+                ..status.clone()
+            };
+            let text = as_text(&status, false);
+            assert!(text.starts_with(expected), "{text}");
+        }
     }
 }
