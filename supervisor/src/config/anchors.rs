@@ -2,17 +2,15 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::tree::Node;
+use super::events::name_at_start;
+use super::tree::{Node, text_values};
 use crate::diagnostic::{Diagnostic, Span};
 
 /// How many values all files together may expand to. A project of 2,000 apps has 50,000.
-const MOST_VALUES: u64 = 500_000;
+pub(super) const MOST_VALUES: u64 = 500_000;
 
 /// How deep values may be nested, aliases followed. Real files need less than ten levels.
 pub(super) const DEEPEST: u32 = 64;
-
-/// A text counts as one value more for this many bytes, so that a few huge texts do not expand without bound either.
-const BYTES_PER_VALUE: usize = 64;
 
 /// How large a value is when all of its aliases are followed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,7 +25,7 @@ impl Size {
     /// That of a scalar.
     pub(super) fn of_text(text: &str) -> Self {
         Self {
-            values: 1 + (text.len() / BYTES_PER_VALUE) as u64,
+            values: text_values(text),
             depth: 1,
         }
     }
@@ -162,11 +160,11 @@ impl Anchors {
     /// Remembers whatever looks like an anchor in a file that could not be read to its end: that its aliases are not
     /// known is no mistake of theirs.
     pub(super) fn lose(&mut self, text: &str) {
-        let names = text.split('&').skip(1).map(|rest| {
-            let ends = |c: char| c.is_whitespace() || matches!(c, ',' | '[' | ']' | '{' | '}');
-            rest.split(ends).next().unwrap_or_default()
-        });
-        self.lost.extend(names.map(str::to_owned));
+        let names = text
+            .split('&')
+            .skip(1)
+            .map(|rest| name_at_start(rest).to_owned());
+        self.lost.extend(names);
     }
 
     fn unknown(&self, name: &str, at: Span) -> Diagnostic {

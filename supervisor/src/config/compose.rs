@@ -53,26 +53,39 @@ pub(super) fn file(
     let source = sources.file(id);
     let mut lenient = Lenient::new(source);
     loop {
-        let found_before = problems.len();
-        let error = match document(id, &lenient, anchors, problems)? {
-            Ok(composed) => {
-                anchors.commit();
-                return Ok(composed);
+        let mut found = Problems::default();
+        let document = document(id, &lenient, anchors, &mut found);
+        let document = match document {
+            Ok(document) => document,
+            Err(exhausted) => {
+                problems.take(found);
+                return Err(exhausted);
             }
-            Err(error) => error,
         };
-        if lenient.repair(&error.info, error.byte) {
-            // Read it again as if for the first time.
+        let again = match &document {
+            Ok((_, texts)) => lenient.spare(texts),
+            Err(error) => lenient.repair(&error.info, error.byte),
+        };
+        if again {
+            // Read it as if for the first time.
             anchors.roll_back();
-            problems.truncate(found_before);
-        } else {
-            anchors.commit();
-            anchors.lose(&source.text);
-            problems.push(syntax::explain(&error, lenient.open_quote(), source));
-            return Ok(Composed::Broken);
+            continue;
         }
+        problems.take(found);
+        anchors.commit();
+        return Ok(match document {
+            Ok((composed, _)) => composed,
+            Err(error) => {
+                anchors.lose(&source.text);
+                problems.push(syntax::explain(&error, lenient.open_quote(), source));
+                Composed::Broken
+            }
+        });
     }
 }
+
+/// What a document holds, and where it has texts in quotes and blocks of text that [`Lenient`] has to know of.
+type Document = (Composed, Vec<Span>);
 
 /// Reads the first document of a file.
 fn document(
@@ -80,7 +93,7 @@ fn document(
     lenient: &Lenient,
     anchors: &mut Anchors,
     problems: &mut Problems,
-) -> Result<Result<Composed, SyntaxError>, Exhausted> {
+) -> Result<Result<Document, SyntaxError>, Exhausted> {
     let mut composer = Composer {
         anchors,
         problems,
@@ -89,16 +102,22 @@ fn document(
         root: None,
     };
     let mut events = Events::new(id, lenient);
+    let mut texts = Vec::new();
     while let Some(event) = events.next() {
         match event {
             Ok((Event::DocumentEnd, _)) => break,
-            Ok((event, span)) => composer.take(event, span)?,
+            Ok((event, span)) => {
+                if matches!(event, Event::Scalar { plain: false, .. }) && lenient.changed(span) {
+                    texts.push(span);
+                }
+                composer.take(event, span)?;
+            }
             Err(error) => return Ok(Err(error)),
         }
     }
     let content = composer.finish();
     second_document(&mut events, problems);
-    Ok(Ok(content))
+    Ok(Ok((content, texts)))
 }
 
 /// Warns of a second document with something in it.
@@ -253,6 +272,7 @@ impl Composer<'_> {
             let message = "there are too many mistakes to go on";
             return Err(Diagnostic::error("too-many", message)
                 .at(span, "reading ends here")
+                .help("mend the first ones: others may follow from them")
                 .into());
         }
         Ok(())
@@ -424,7 +444,9 @@ fn too_deep(span: Span) -> Diagnostic {
         "values are nested more than {} levels deep",
         anchors::DEEPEST
     );
-    Diagnostic::error("too-deep", message).at(span, "here it becomes too deep")
+    Diagnostic::error("too-deep", message)
+        .at(span, "here it becomes too deep")
+        .help("a configuration needs less than ten levels")
 }
 
 fn broken(span: Span) -> Node {

@@ -72,10 +72,14 @@ fn join(earlier: &mut Node, later: &Node) {
         Content::Null => Vec::new(),
         _ => vec![node.clone()],
     };
-    let mut joined = items(earlier);
-    joined.extend(items(later));
-    earlier.alias = None;
-    earlier.content = Content::List(Rc::new(joined));
+    // A list that was joined before is our own, and grows.
+    if earlier.alias.is_some() || !matches!(earlier.content, Content::List(_)) {
+        earlier.content = Content::List(Rc::new(items(earlier)));
+        earlier.alias = None;
+    }
+    if let Content::List(ours) = &mut earlier.content {
+        Rc::make_mut(ours).extend(items(later));
+    }
 }
 
 /// An item that was reached through its list's alias, and is now on its own.

@@ -3,11 +3,12 @@
 
 use std::path::Path;
 
+use super::anchors::MOST_VALUES;
 use super::expand::{self, Expander, Kind};
 use super::model::{App, Config, Defaults, Either, Env, Flag, List, Project, Text, WatchDefaults};
-use super::problems::Problems;
+use super::problems::{Problems, ProjectIndex};
 use super::tree::{Content, Place};
-use crate::diagnostic::{Diagnostic, Sources, Span};
+use crate::diagnostic::{Diagnostic, Sources};
 
 /// A project as it really is, and where its parts are written.
 pub(super) struct Effective<'a> {
@@ -21,10 +22,66 @@ pub(super) struct Effective<'a> {
 pub(super) struct Context<'a> {
     pub(super) expander: Expander<'a>,
     pub(super) sources: &'a Sources,
-    /// The file of `--config` that is no real file has the working directory as its folder.
     pub(super) problems: &'a mut Problems,
     /// The project that is being looked at.
-    pub(super) scope: Option<Span>,
+    pub(super) project: Option<ProjectIndex>,
+}
+
+/// Counts what there is when every project has its own copy of the globals, and every app of the defaults.
+///
+/// # Errors
+/// It is too much.
+pub(super) fn affords(config: &Config, root: &Place, projects: usize) -> Result<(), Diagnostic> {
+    let values = |key: &str| root.key(key).node.values();
+    let of_each = |key: &str| {
+        let place = root.key(key);
+        if place.complete {
+            place.node.values()
+        } else {
+            0
+        }
+    };
+    let projects = projects as u64;
+    let globals = ["local", "forward", "allow_remote"].map(of_each);
+    let copies = projects.saturating_mul(globals.iter().sum());
+    let own: usize = config
+        .projects
+        .iter()
+        .map(|project| project.local.len())
+        .sum();
+    let apps = projects
+        .saturating_mul(config.local.len() as u64)
+        .saturating_add(own as u64);
+    let defaults = ["setup", "build", "run", "watch"].map(of_each);
+    let defaults = apps.saturating_mul(defaults.iter().sum());
+    if copies.saturating_add(defaults) <= MOST_VALUES {
+        return Ok(());
+    }
+    let (key, what) = if copies >= defaults {
+        let largest = if values("forward") > values("local") {
+            "forward"
+        } else {
+            "local"
+        };
+        (largest, format!("{projects} projects"))
+    } else {
+        ("run", format!("{apps} apps"))
+    };
+    let message = format!(
+        "what is declared for all, once for each of {what}, is more than {MOST_VALUES} values"
+    );
+    let place = Place {
+        on_key: true,
+        ..root.key(key)
+    };
+    Err(place
+        .point(
+            Diagnostic::error("too-large", message),
+            "each of them gets a copy of this",
+        )
+        .help(
+            "declare it only in those that need it: with an anchor, or in the projects themselves",
+        ))
 }
 
 /// Merges the globals into a project and expands its paths.
@@ -255,7 +312,7 @@ impl Context<'_> {
             let message = "`~` alone is nothing for YAML, and not the home folder";
             let problem = Diagnostic::warning("tilde", message).at(place.node.span, "nothing");
             self.problems.push_in(
-                self.scope,
+                self.project,
                 place.through(problem).help("write `~/` or `\"~\"`"),
             );
         }
@@ -268,7 +325,8 @@ impl Context<'_> {
                 "bad-value",
                 "there is a NUL character, which no path can hold",
             );
-            self.problems.push_in(self.scope, place.point(problem, ""));
+            self.problems
+                .push_in(self.project, place.point(problem, ""));
             return None;
         }
         match self.expander.text(text) {
@@ -281,14 +339,14 @@ impl Context<'_> {
                     let problem = Diagnostic::warning("unset-variable", message);
                     let problem = place.point(problem, format!("`{name}` is empty here"));
                     let help = format!("set it, or write a default: `${{{name}:-...}}`");
-                    self.problems.push_in(self.scope, problem.help(help));
+                    self.problems.push_in(self.project, problem.help(help));
                 }
                 Some(expanded.text).filter(|text| !text.is_empty())
             }
             Err(message) => {
                 let (what, help) = message.split_once('\n').unwrap_or((&message, ""));
                 let problem = place.point(Diagnostic::error("bad-value", what), "");
-                self.problems.push_in(self.scope, problem.help(help));
+                self.problems.push_in(self.project, problem.help(help));
                 None
             }
         }

@@ -237,9 +237,13 @@ impl<'a> Events<'a> {
 
 /// The name after `&` or `*`: up to a blank, a line end or, as it may stand in a flow collection, one of its signs.
 fn name(text: &str) -> String {
-    let text = &text[1.min(text.len())..];
+    name_at_start(&text[1.min(text.len())..]).to_owned()
+}
+
+/// The name of an anchor that a text begins with.
+pub(super) fn name_at_start(text: &str) -> &str {
     let ends = |c: char| c.is_whitespace() || matches!(c, ',' | '[' | ']' | '{' | '}' | '\u{feff}');
-    text[..text.find(ends).unwrap_or(text.len())].to_owned()
+    &text[..text.find(ends).unwrap_or(text.len())]
 }
 
 fn skip_space(mut text: &str) -> &str {

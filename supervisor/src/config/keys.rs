@@ -158,7 +158,7 @@ impl Advisor {
 }
 
 /// The key at the end of a path, and the path to its map; nothing for keys that are meant to be unknown.
-fn known_to_nobody(path: &Path) -> Option<(&str, &[Segment])> {
+pub(super) fn known_to_nobody(path: &[Segment]) -> Option<(&str, &[Segment])> {
     let (Segment::Key(key), parent) = path.split_last()? else {
         return None;
     };
@@ -166,9 +166,15 @@ fn known_to_nobody(path: &Path) -> Option<(&str, &[Segment])> {
     (!private).then_some((key, parent))
 }
 
-/// Whether a path leads to an app: `local[i]`, of a project or of all.
+/// Whether a path leads to an app: `local[i]`, or `local` where a single app stands in place of the list, of a project or
+/// of all.
 fn is_app(path: &[Segment]) -> bool {
-    matches!(path, [.., Segment::Key(list), Segment::Item(_)] if list == "local")
+    let list = match path {
+        [rest @ .., Segment::Item(_)] => rest,
+        all => all,
+    };
+    let is_project = |path: &[Segment]| matches!(path, [Segment::Key(list)] | [Segment::Key(list), Segment::Item(_)] if list == "projects");
+    matches!(list, [owner @ .., Segment::Key(key)] if key == "local" && (owner.is_empty() || is_project(owner)))
 }
 
 /// Where in the files a key is, in words.

@@ -4,35 +4,64 @@
 //! - a flow collection (`[...]`, `{...}`) that goes on with less indentation than its surroundings;
 //! - a quoted text that does.
 //!
-//! Where the parser stumbles over one of these, the text that it reads is changed at that place, in blanks that have no
-//! meaning there, and read again. Positions are those of the file as it is.
+//! Where the parser stumbles over one of these, the text that it reads is changed, in blanks that have no meaning there,
+//! and read again. Positions are those of the file as it is.
 
 use std::borrow::Cow;
 
-use crate::diagnostic::SourceFile;
+use super::flow;
+use crate::diagnostic::{SourceFile, Span};
 
-/// How far a line is moved in: past any real indentation.
-const PADDING: usize = 250;
+/// A line is moved in past any real indentation, but no further than this.
+const MOST_PADDING: usize = 250;
 
-/// How many places of one file are changed at most. Each costs another pass over the file.
-const MOST_REPAIRS: usize = 50;
+/// How many bytes of padding a file may get.
+const MOST_PADDING_BYTES: usize = 4 * 1024 * 1024;
+
+/// How many bytes may be read again on account of one file; each repair costs all of its bytes. So a usual file is
+/// repaired thousands of times, and the largest ones a few times.
+const MOST_BYTES_AGAIN: usize = 8 * 1024 * 1024;
+
+/// So many repairs every file is good for.
+const FEW_REPAIRS: usize = 3;
 
 /// The text that the parser reads, and how its bytes relate to those of the file.
 pub(super) struct Lenient<'a> {
+    source: &'a SourceFile,
     text: Cow<'a, SourceFile>,
-    /// Where padding begins, as bytes of the changed text, in order.
+    /// How far a line is moved in.
+    padding: usize,
+    /// Where lines are moved in, as bytes of the file, in order.
+    starts: Vec<usize>,
+    /// The same as bytes of the changed text.
     padded: Vec<usize>,
+    /// The tabs behind a colon that became blanks; nothing while none did.
+    tabs: Vec<Tab>,
     repairs: usize,
+    bytes_again: usize,
     /// A quoted text that went on with less indentation: if nothing else helps, its quote was probably never closed.
     open_quote: Option<usize>,
+}
+
+/// A tab behind a colon.
+struct Tab {
+    /// Where, in the file.
+    byte: usize,
+    /// Whether it is in a text, where it means itself.
+    spared: bool,
 }
 
 impl<'a> Lenient<'a> {
     pub(super) fn new(source: &'a SourceFile) -> Self {
         Self {
+            source,
             text: Cow::Borrowed(source),
+            padding: 0,
+            starts: Vec::new(),
             padded: Vec::new(),
+            tabs: Vec::new(),
             repairs: 0,
+            bytes_again: 0,
             open_quote: None,
         }
     }
@@ -48,8 +77,8 @@ impl<'a> Lenient<'a> {
         let Some(last) = before.checked_sub(1) else {
             return byte;
         };
-        let inside = (byte - self.padded[last]).min(PADDING);
-        byte - last * PADDING - inside
+        let inside = (byte - self.padded[last]).min(self.padding);
+        byte - last * self.padding - inside
     }
 
     /// The opening quote, as a byte of the file, of a text that is suspicious.
@@ -59,108 +88,143 @@ impl<'a> Lenient<'a> {
 
     /// Changes the text where the parser stumbled; false where there is nothing to change.
     pub(super) fn repair(&mut self, complaint: &str, byte: usize) -> bool {
-        if self.repairs >= MOST_REPAIRS {
+        self.repairs += 1;
+        self.bytes_again += self.text.text.len();
+        if self.repairs > FEW_REPAIRS && self.bytes_again > MOST_BYTES_AGAIN {
             return false;
         }
-        self.repairs += 1;
+        let byte = self.original(byte);
         if complaint.contains("':' must be followed by") {
-            self.replace_tabs_before(byte)
+            self.replace_tabs(byte)
         } else if complaint.contains("indentation in quoted")
             || complaint.contains("tab cannot be used as indentation")
         {
             self.pad_quoted(byte)
         } else if complaint.contains("invalid indentation") {
             let start = self.line_start(byte);
-            self.pad(&[start])
+            let mut starts = vec![start];
+            starts.extend(flow::line_starts(&self.source.text, byte));
+            self.pad(starts)
         } else {
             false
         }
     }
 
-    fn replace_tabs_before(&mut self, byte: usize) -> bool {
-        let text = &self.text.text;
-        let before = &text[..byte];
-        let start = before.trim_end_matches([' ', '\t']).len();
-        if !before[start..].contains('\t') {
+    /// Makes blanks of all tabs behind colons, if there is one before this byte.
+    fn replace_tabs(&mut self, byte: usize) -> bool {
+        let text = &self.source.text;
+        let before = text[..byte].trim_end_matches([' ', '\t']);
+        if !self.tabs.is_empty() || !text[before.len()..byte].contains('\t') {
             return false;
         }
-        let blanks = " ".repeat(byte - start);
-        let changed = [&text[..start], &blanks, &text[byte..]].concat();
-        self.change(changed);
+        let mut behind_colon = false;
+        for (at, c) in text.bytes().enumerate() {
+            if c == b'\t' && behind_colon {
+                self.tabs.push(Tab {
+                    byte: at,
+                    spared: false,
+                });
+            }
+            behind_colon = c == b':' || (behind_colon && matches!(c, b' ' | b'\t'));
+        }
+        self.change();
         true
+    }
+
+    /// Whether a stretch of the file has a tab that became a blank.
+    pub(super) fn changed(&self, span: Span) -> bool {
+        self.tabs_in(span).any(|at| !self.tabs[at].spared)
+    }
+
+    /// Gives these texts, quoted ones and blocks, their tabs back; false where all of them have theirs.
+    pub(super) fn spare(&mut self, texts: &[Span]) -> bool {
+        for &text in texts {
+            for at in self.tabs_in(text) {
+                self.tabs[at].spared = true;
+            }
+        }
+        if texts.is_empty() {
+            return false;
+        }
+        self.change();
+        true
+    }
+
+    fn tabs_in(&self, span: Span) -> std::ops::Range<usize> {
+        let index = |byte: u32| self.tabs.partition_point(|tab| tab.byte < byte as usize);
+        index(span.start)..index(span.end)
     }
 
     /// Moves in the lines of the quoted text that begins at, or before, this byte.
     fn pad_quoted(&mut self, byte: usize) -> bool {
-        let text = &self.text.text;
-        let rest = &text[byte..];
-        let Some(quote @ ('"' | '\'')) = rest.chars().next() else {
+        let text = &self.source.text;
+        if !text[byte..].starts_with(['"', '\'']) {
             let start = self.line_start(byte);
-            return self.pad(&[start]);
-        };
-        let mut starts = Vec::new();
-        let mut chars = rest.char_indices().skip(1).peekable();
-        while let Some((at, c)) = chars.next() {
-            match c {
-                '\n' => starts.push(byte + at + 1),
-                '\\' if quote == '"' => {
-                    let escaped = chars.next();
-                    starts.extend(
-                        escaped
-                            .filter(|&(_, c)| c == '\n')
-                            .map(|(at, _)| byte + at + 1),
-                    );
-                }
-                _ if c == quote => match chars.peek() {
-                    Some((_, '\'')) if quote == '\'' => drop(chars.next()),
-                    _ => break,
-                },
-                _ => {}
-            }
+            return self.pad(vec![start]);
         }
-        self.open_quote.get_or_insert(self.original(byte));
-        self.pad(&starts)
+        let end = flow::end_of_quoted(text, byte);
+        let breaks = text[byte..end].match_indices('\n');
+        let starts = breaks.map(|(at, _)| byte + at + 1).collect();
+        self.open_quote.get_or_insert(byte);
+        self.pad(starts)
     }
 
-    /// Moves lines in that were not moved before.
-    fn pad(&mut self, starts: &[usize]) -> bool {
-        let starts: Vec<usize> = starts
-            .iter()
-            .copied()
-            .filter(|start| !self.padded.contains(start))
-            .collect();
-        if starts.is_empty() {
+    /// Moves lines in; false where that was done before, or where it is too much. They are in order.
+    fn pad(&mut self, starts: Vec<usize>) -> bool {
+        if self.padding == 0 {
+            self.padding = deepest(&self.source.text) + 1;
+        }
+        let known = self.starts.len();
+        self.starts.extend(starts);
+        self.starts.sort_unstable();
+        self.starts.dedup();
+        if self.starts.len() == known || self.starts.len() * self.padding > MOST_PADDING_BYTES {
             return false;
         }
-        let padding = " ".repeat(PADDING);
-        let text = &self.text.text;
-        let mut changed = String::with_capacity(text.len() + starts.len() * PADDING);
-        let mut done = 0;
-        for &start in &starts {
-            changed.push_str(&text[done..start]);
-            changed.push_str(&padding);
-            done = start;
-        }
-        changed.push_str(&text[done..]);
-        let moved = |at: usize| at + starts.iter().filter(|&&start| start < at).count() * PADDING;
-        self.padded = self
-            .padded
-            .iter()
-            .chain(&starts)
-            .map(|&at| moved(at))
+        let padded = self.starts.iter().enumerate();
+        self.padded = padded
+            .map(|(at, &start)| start + at * self.padding)
             .collect();
-        self.padded.sort_unstable();
-        self.change(changed);
+        self.change();
         true
     }
 
     fn line_start(&self, byte: usize) -> usize {
-        self.text.text[..byte].rfind('\n').map_or(0, |at| at + 1)
+        self.source.text[..byte].rfind('\n').map_or(0, |at| at + 1)
     }
 
-    fn change(&mut self, text: String) {
-        self.text = Cow::Owned(SourceFile::new(&self.text.path, text));
+    /// Makes the changed text out of that of the file.
+    fn change(&mut self) {
+        let text = &*self.source.text;
+        let padding = " ".repeat(self.padding);
+        let mut changed = String::with_capacity(text.len() + self.starts.len() * self.padding);
+        let mut tabs = self.tabs.iter().filter(|tab| !tab.spared).peekable();
+        let mut done = 0;
+        for &start in self.starts.iter().chain([&text.len()]) {
+            while let Some(tab) = tabs.next_if(|tab| tab.byte < start) {
+                changed.push_str(&text[done..tab.byte]);
+                changed.push(' ');
+                done = tab.byte + 1;
+            }
+            changed.push_str(&text[done..start]);
+            done = start;
+            if start < text.len() {
+                changed.push_str(&padding);
+            }
+        }
+        self.text = Cow::Owned(SourceFile::new(&self.source.path, changed));
     }
+}
+
+/// The furthest that a line is moved in: blanks, and what begins items of lists and complex keys.
+fn deepest(text: &str) -> usize {
+    let indentation = |line: &str| {
+        line.bytes()
+            .take(MOST_PADDING - 1)
+            .take_while(|byte| matches!(byte, b' ' | b'\t' | b'-' | b'?' | b':'))
+            .count()
+    };
+    text.lines().map(indentation).max().unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -169,13 +233,14 @@ mod tests {
 
     #[test]
     fn bytes_of_the_changed_text_lead_back_to_those_of_the_file() {
-        let source = SourceFile::new("monday.yaml", "a: [\nb,\nc]\n");
+        let source = SourceFile::new("monday.yaml", "a: [\nb,\nc]\nd: {\ne: f}\n");
         let mut lenient = Lenient::new(&source);
-        assert!(lenient.repair("invalid indentation in flow construct", 8));
-        assert!(lenient.repair("invalid indentation in flow construct", 5));
-        assert!(!lenient.repair("invalid indentation in flow construct", 5 + PADDING));
+        let complaint = "invalid indentation in flow construct";
+        assert!(lenient.repair(complaint, 16));
+        assert!(lenient.repair(complaint, 5));
+        assert!(!lenient.repair(complaint, 5 + lenient.padding));
         let changed = lenient.source().text.to_string();
-        assert_eq!(changed.replace(' ', ""), "a:[\nb,\nc]\n");
+        assert_eq!(changed.replace(' ', ""), "a:[\nb,\nc]\nd:{\ne:f}\n");
         for (at, c) in changed.char_indices() {
             let original = lenient.original(at);
             let theirs = source.text[original..].chars().next().unwrap();

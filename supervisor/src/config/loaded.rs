@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::model::Config;
-use super::problems::Problems;
+use super::problems::{About, Found, Problems, ProjectIndex};
 use super::project::Project;
 use super::suggest;
-use crate::diagnostic::{Diagnostic, Report, Severity, Sources, Span};
+use crate::diagnostic::{Diagnostic, Report, Severity, Sources};
 
 /// What was read.
 #[derive(Debug, Clone)]
@@ -22,10 +22,10 @@ pub struct Loaded {
     pub warnings: Report,
     /// The sound projects as files again, in the order of `projects`.
     effective: Vec<Config>,
-    /// Where the sound projects are written, in the order of `projects`.
-    scopes: Vec<Span>,
-    /// The warnings, each with the project that it is about.
-    scoped: Vec<(Option<Span>, Diagnostic)>,
+    /// Which of all projects the sound ones are, in the order of `projects`.
+    indices: Vec<ProjectIndex>,
+    /// The warnings, each with the projects that it is about.
+    scoped: Vec<Found>,
 }
 
 /// A project with a mistake in it.
@@ -39,7 +39,7 @@ pub struct Broken {
 
 /// A project that was read, sound or not.
 pub(super) struct Candidate {
-    pub(super) scope: Span,
+    pub(super) index: ProjectIndex,
     pub(super) project: Project,
     pub(super) config: Config,
 }
@@ -55,44 +55,47 @@ impl Loaded {
         problems: Problems,
     ) -> Result<Self, Report> {
         let mut found = problems.into_vec();
-        let known = |scope: &Option<Span>| {
+        let is_error = |found: &&Found| found.problem.severity == Severity::Error;
+        let known = |found: &Found| {
             candidates
                 .iter()
-                .any(|candidate| Some(candidate.scope) == *scope)
+                .any(|candidate| found.about.names(candidate.index))
         };
-        let for_all = found
-            .iter()
-            .any(|(scope, problem)| problem.severity == Severity::Error && !known(scope));
+        let for_all = found.iter().filter(is_error).any(|found| !known(found));
         if candidates.is_empty() && !for_all {
-            found.push((None, no_project(&sources)));
+            found.push(Found {
+                about: About::All,
+                problem: no_project(&sources),
+            });
         }
         // A project without a name is a mistake of its own; if there is no other, nothing can be run or named.
         let nobody_named = candidates
             .iter()
             .all(|candidate| candidate.project.name.is_empty());
         if for_all || nobody_named {
-            let all = found.into_iter().map(|(_, problem)| problem).collect();
+            let all = found.into_iter().map(|found| found.problem).collect();
             return Err(Report::new(sources, all));
         }
+        let errors: Vec<&About> = found
+            .iter()
+            .filter(is_error)
+            .map(|found| &found.about)
+            .collect();
         let mut loaded = Self {
             files: sources.iter().map(|(_, file)| file.path.clone()).collect(),
             projects: Vec::new(),
             broken: Vec::new(),
             warnings: Report::default(),
             effective: Vec::new(),
-            scopes: Vec::new(),
+            indices: Vec::new(),
             scoped: Vec::new(),
         };
         for candidate in candidates {
-            let is_own = |scope: &Option<Span>| *scope == Some(candidate.scope);
-            let is_broken = found
-                .iter()
-                .any(|(scope, problem)| is_own(scope) && problem.severity == Severity::Error);
-            if is_broken {
-                let (own, others) = found.into_iter().partition(|(scope, _)| is_own(scope));
-                found = others;
-                let own: Vec<(Option<Span>, Diagnostic)> = own;
-                let own = own.into_iter().map(|(_, problem)| problem).collect();
+            if errors.iter().any(|about| about.names(candidate.index)) {
+                let own = found
+                    .iter()
+                    .filter(|found| found.about.names(candidate.index));
+                let own = own.map(|found| found.problem.clone()).collect();
                 loaded.broken.push(Broken {
                     name: candidate.project.name,
                     report: Report::new(Arc::clone(&sources), own),
@@ -100,10 +103,19 @@ impl Loaded {
             } else {
                 loaded.projects.push(candidate.project);
                 loaded.effective.push(candidate.config);
-                loaded.scopes.push(candidate.scope);
+                loaded.indices.push(candidate.index);
             }
         }
-        let all = found.iter().map(|(_, problem)| problem.clone()).collect();
+        drop(errors);
+        // What is about broken projects alone is told with them.
+        found.retain(|found| {
+            let of_a_sound_one = || {
+                let mut indices = loaded.indices.iter();
+                indices.any(|&index| found.about.names(index))
+            };
+            found.about == About::All || of_a_sound_one()
+        });
+        let all = found.iter().map(|found| found.problem.clone()).collect();
         loaded.warnings = Report::new(sources, all);
         loaded.scoped = found;
         Ok(loaded)
@@ -146,12 +158,11 @@ impl Loaded {
             .projects
             .iter()
             .position(|project| project.name == name);
-        let scope = at.map(|at| self.scopes[at]);
-        let own = self
-            .scoped
-            .iter()
-            .filter(|(about, _)| about.is_none() || *about == scope);
-        let own = own.map(|(_, problem)| problem.clone()).collect();
+        let index = at.map(|at| self.indices[at]);
+        let is_own =
+            |about: &About| *about == About::All || index.is_some_and(|index| about.names(index));
+        let own = self.scoped.iter().filter(|found| is_own(&found.about));
+        let own = own.map(|found| found.problem.clone()).collect();
         Report::new(Arc::clone(&self.warnings.sources), own)
     }
 

@@ -18,6 +18,7 @@ mod effective;
 pub mod env_file;
 mod events;
 mod expand;
+mod flow;
 mod keys;
 mod leftover;
 mod lenient;
@@ -89,30 +90,38 @@ fn projects(
 ) -> Vec<loaded::Candidate> {
     let mut typed = typed::read(root, problems);
     let root = typed.root.place();
-    let places = root.key("projects").items();
+    let places = typed::projects(&root);
+    if let Err(too_large) = effective::affords(&typed.config, &root, places.len()) {
+        problems.push_last(too_large);
+        return Vec::new();
+    }
     check::project_names(&typed.config, &places, problems);
     let mut context = Context {
         expander: Expander::new(machine),
         sources,
         problems,
-        scope: None,
+        project: None,
     };
     let kubeconfig = machine.non_empty(KUBECONFIG_VARIABLE);
     let common = effective::settings(&typed.config, &root, kubeconfig, &mut context);
     let settings = check::settings(&common);
     let mut candidates = Vec::with_capacity(places.len());
     let declared = std::mem::take(&mut typed.config.projects.0);
-    for (declared, place) in declared.into_iter().zip(places) {
-        context.scope = Some(place.used_at());
+    for (declared, (index, place)) in declared.into_iter().zip(places) {
+        // With so many errors all of them are told, and none of the projects can run.
+        if context.problems.is_full() {
+            break;
+        }
+        context.project = Some(index);
         let effective = effective::project(declared, place, &typed.config, &root, &mut context);
-        let project = check::project(&effective, settings.clone(), context.problems);
+        let project = check::project(&effective, index, settings.clone(), context.problems);
         let mut config = model::Config {
             projects: vec![effective.project].into(),
             ..common.clone()
         };
         effective::escape(&mut config, &root);
         candidates.push(loaded::Candidate {
-            scope: effective.place.used_at(),
+            index,
             project,
             config,
         });

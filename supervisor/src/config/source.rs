@@ -140,7 +140,7 @@ mod tests {
             problems
                 .into_vec()
                 .into_iter()
-                .map(|(_, problem)| problem)
+                .map(|found| found.problem)
                 .collect(),
         )
     }
@@ -184,6 +184,6 @@ mod tests {
             &mut problems,
         );
         assert!(read.is_empty());
-        assert!(problems.into_vec()[0].1.message.contains("gone.yaml"));
+        assert!(problems.into_vec()[0].problem.message.contains("gone.yaml"));
     }
 }

@@ -3,6 +3,7 @@
 //! Scalars keep their text: whether `8005` is a number or a text is for the key to say, not for YAML. Shared parts
 //! (aliases) are shared in memory, so a tree is never larger than its files.
 
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use crate::diagnostic::{Diagnostic, Span};
@@ -60,6 +61,14 @@ pub(super) enum Segment {
 
 /// A way from the root of a tree to one of its nodes.
 pub(super) type Path = Vec<Segment>;
+
+/// A text counts as one value more for this many bytes, so that a few huge texts do not multiply without bound either.
+const BYTES_PER_VALUE: usize = 64;
+
+/// How many values a text counts for.
+pub(super) const fn text_values(text: &str) -> u64 {
+    1 + (text.len() / BYTES_PER_VALUE) as u64
+}
 
 /// How many aliases a place remembers: a person follows no longer way than that.
 const MOST_ALIASES: usize = 4;
@@ -167,6 +176,21 @@ impl Node {
         matches!(self.content, Content::Broken)
     }
 
+    /// How many values there are in it, itself included and aliases followed.
+    #[must_use]
+    pub(super) fn values(&self) -> u64 {
+        let inner = match &self.content {
+            Content::Null | Content::Broken => 0,
+            Content::Text(text) => text_values(text) - 1,
+            Content::List(items) => items.iter().map(Self::values).sum(),
+            Content::Map(entries) => entries
+                .iter()
+                .map(|entry| text_values(&entry.key) + entry.value.values())
+                .sum(),
+        };
+        1 + inner
+    }
+
     /// The place of this node itself, as the root of a way.
     #[must_use]
     pub(super) fn place(&self) -> Place<'_> {
@@ -215,11 +239,56 @@ impl Node {
     }
 }
 
+/// Finds many nodes of one tree: what [`Node::find`] does, without going through long lists and maps for each.
+#[derive(Default)]
+pub(super) struct Finder<'a> {
+    /// The items of a list that are not broken.
+    items: HashMap<*const Vec<Node>, Vec<&'a Node>>,
+    /// The entries of a map by their keys.
+    entries: HashMap<*const Vec<Entry>, HashMap<&'a str, &'a Entry>>,
+}
+
+impl<'a> Finder<'a> {
+    /// The place at the end of a way, or as far as that goes.
+    pub(super) fn find(&mut self, root: &'a Node, path: &[Segment]) -> Place<'a> {
+        path.iter().fold(root.place(), |place, segment| {
+            if !place.complete {
+                return place;
+            }
+            match (segment, &place.node.content) {
+                (Segment::Item(index), Content::List(items)) => {
+                    let sound = self.items.entry(Rc::as_ptr(items)).or_insert_with(|| {
+                        let sound = items.iter().filter(|item| !item.is_broken());
+                        sound.collect()
+                    });
+                    match sound.get(*index) {
+                        Some(item) => place.to(item, None),
+                        None => place.incomplete(),
+                    }
+                }
+                (Segment::Item(index), _) => place.item(*index),
+                (Segment::Key(key), Content::Map(entries)) => {
+                    let by_key = self.entries.entry(Rc::as_ptr(entries)).or_insert_with(|| {
+                        let pairs = entries.iter().map(|entry| (&*entry.key, entry));
+                        pairs.collect()
+                    });
+                    place.to_entry(by_key.get(key.as_str()).copied())
+                }
+                (Segment::Key(key), _) => place.key(key),
+            }
+        })
+    }
+}
+
 impl<'a> Place<'a> {
     /// The value of a key; where there is none, this place, and not complete.
     #[must_use]
     pub(super) fn key(&self, key: &str) -> Self {
-        match self.node.entry(key).filter(|_| self.complete) {
+        self.to_entry(self.node.entry(key).filter(|_| self.complete))
+    }
+
+    fn to_entry(&self, entry: Option<&'a Entry>) -> Self {
+        match entry {
             Some(entry) => {
                 let mut next = self.to(&entry.value, entry.merged);
                 next.key_span = Some(entry.key_span);
@@ -253,6 +322,15 @@ impl<'a> Place<'a> {
             Content::Text(_) | Content::Map(_) if self.complete => vec![*self],
             _ => Vec::new(),
         }
+    }
+
+    /// The values of all keys of a map, by their keys: as [`Place::key`] gives them one by one.
+    #[must_use]
+    pub(super) fn keys(&self) -> Vec<(&'a str, Self)> {
+        let entries = self.node.entries().iter().filter(|_| self.complete);
+        entries
+            .map(|entry| (&*entry.key, self.to_entry(Some(entry))))
+            .collect()
     }
 
     /// The places of so many items: what was typed has its places here one by one, and none of it is lost where they are
@@ -301,12 +379,6 @@ impl<'a> Place<'a> {
             (_, Some(key)) if self.on_key => key,
             _ => self.node.span,
         }
-    }
-
-    /// Where this is used: its own alias, or the value itself.
-    #[must_use]
-    pub(super) fn used_at(&self) -> Span {
-        self.node.alias.unwrap_or_else(|| self.span())
     }
 
     /// Points a diagnostic at this place, and at the aliases that lead here.

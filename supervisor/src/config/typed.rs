@@ -12,12 +12,18 @@ use serde_yaml::{Mapping, Value};
 
 use super::keys;
 use super::model::{Config, no_word};
-use super::problems::Problems;
-use super::tree::{Content, Entry, Node, Path, Place, Segment};
+use super::problems::{ProjectIndex, Problems};
+use super::tree::{Content, Entry, Finder, Node, Path, Place, Segment};
 use crate::diagnostic::{Diagnostic, Span};
+
+/// The key of the list of projects.
+const PROJECTS: &str = "projects";
 
 /// How many values that do not fit are told in one pass. Each costs another pass over the tree.
 const MOST_MISFITS: usize = 50;
+
+/// How many values all of these passes may look at together: 40 times those of a project of 2,000 apps, about a second.
+const MOST_VALUES_TYPED: u64 = 2_000_000;
 
 /// The typed configuration, and the tree that it was typed from: places of the one are found in the other.
 pub(super) struct Typed {
@@ -27,42 +33,63 @@ pub(super) struct Typed {
 
 /// Types the tree, as much of it as fits.
 pub(super) fn read(mut root: Node, problems: &mut Problems) -> Typed {
-    for _ in 0..MOST_MISFITS {
+    let values = root.values();
+    let mut misfits = 0;
+    loop {
         let mut unknown: Vec<Path> = Vec::new();
-        match attempt(&root, &mut unknown) {
+        let (path, message) = match attempt(&root, &mut unknown) {
             Ok(config) => {
                 warn(&root, &unknown, problems);
                 return Typed { config, root };
             }
-            Err((path, message)) => {
-                let place = root.find(&path);
-                if let Some(problem) = misfit(&place, &path, &message) {
-                    problems.push_in(scope(&root, &path), problem);
-                }
-                root.break_at(&path);
-            }
+            Err(misfit) => misfit,
+        };
+        let place = root.find(&path);
+        if let Some(problem) = misfit(&place, &path, &message) {
+            problems.push_in(project_of(&root, &path), problem);
+        }
+        root.break_at(&path);
+        misfits += 1;
+        if misfits >= MOST_MISFITS || values.saturating_mul(misfits as u64) >= MOST_VALUES_TYPED {
+            break;
         }
     }
-    problems.push_last(Diagnostic::error(
-        "too-many",
-        format!(
-            "there are more than {MOST_MISFITS} values that do not fit: the rest was not looked at"
-        ),
-    ));
+    let message = format!("there are {misfits} values that do not fit: the rest was not looked at");
+    problems.push_last(Diagnostic::error("too-many", message).help("mend these first"));
     Typed {
         config: Config::default(),
         root,
     }
 }
 
-/// The project that a path leads into, told by where that is written.
-pub(super) fn scope(root: &Node, path: &[Segment]) -> Option<Span> {
+/// The project that a path leads into.
+fn project_of(root: &Node, path: &[Segment]) -> Option<ProjectIndex> {
     match path {
-        [Segment::Key(key), Segment::Item(_), _, ..] if key == "projects" => {
-            Some(root.find(&path[..2]).used_at())
+        [Segment::Key(key), Segment::Item(item), _, ..] if key == PROJECTS => {
+            indices(root.get(PROJECTS)?).nth(*item)
         }
+        // A single project that is no list.
+        [Segment::Key(key), Segment::Key(_), ..] if key == PROJECTS => Some(0),
         _ => None,
     }
+}
+
+/// Which of all items of a list those are that are not broken.
+fn indices(list: &Node) -> impl Iterator<Item = ProjectIndex> {
+    let items = list.items().iter().enumerate();
+    items
+        .filter(|(_, item)| !item.is_broken())
+        .map(|(index, _)| index)
+}
+
+/// The places of all projects that are not broken, each with its index among all of them.
+pub(super) fn projects<'a>(root: &Place<'a>) -> Vec<(ProjectIndex, Place<'a>)> {
+    let projects = root.key(PROJECTS);
+    let places = projects.items();
+    if projects.node.items().is_empty() {
+        return places.into_iter().enumerate().collect();
+    }
+    indices(projects.node).zip(places).collect()
 }
 
 /// Types the whole tree once; on failure the path to what does not fit, and why.
@@ -192,24 +219,38 @@ fn one_of<'m>(message: &'m str, beginning: &str) -> Option<(&'m str, Vec<&'m str
 fn warn(root: &Node, unknown: &[Path], problems: &mut Problems) {
     let mut ignored = HashSet::new();
     let mut advisor = keys::Advisor::default();
+    let mut finder = Finder::default();
+    let indices: Vec<ProjectIndex> = root
+        .get(PROJECTS)
+        .map_or_else(Vec::new, |list| indices(list).collect());
     for path in unknown {
-        let place = root.find(path);
-        ignored.extend(place.key_span);
-        if let Some(warning) = advisor.unknown(&place, path) {
-            problems.push_in(scope(root, path), warning);
+        let place = finder.find(root, path);
+        let is_new = place.key_span.is_none_or(|span| ignored.insert(span));
+        if problems.is_full_of_warnings() {
+            // Through how many ways an alias leads there makes no difference to whoever writes it.
+            let counts = is_new && keys::known_to_nobody(path).is_some();
+            problems.leave_out(usize::from(counts));
+        } else if let Some(warning) = advisor.unknown(&place, path) {
+            let project = match path.as_slice() {
+                [Segment::Key(key), Segment::Item(item), _, ..] if key == PROJECTS => {
+                    indices.get(*item).copied()
+                }
+                _ => project_of(root, path),
+            };
+            problems.push_in(project, warning);
         }
     }
-    for (path, node) in top_level(root) {
-        warn_of_repeated(&node, scope(root, &path), &ignored, problems);
+    for (project, node) in top_level(root) {
+        warn_of_repeated(&node, project, &ignored, problems);
     }
 }
 
 /// The tree cut into pieces that belong to one project each, or to none.
-fn top_level(root: &Node) -> Vec<(Path, Node)> {
+fn top_level(root: &Node) -> Vec<(Option<ProjectIndex>, Node)> {
     let mut pieces = Vec::new();
     let mut rest = Vec::new();
     for entry in root.entries() {
-        if &*entry.key != "projects" {
+        if &*entry.key != PROJECTS {
             rest.push(entry.clone());
             continue;
         }
@@ -217,53 +258,50 @@ fn top_level(root: &Node) -> Vec<(Path, Node)> {
             value: Node::null(entry.value.span),
             ..entry.clone()
         });
-        let projects = entry
-            .value
-            .items()
-            .iter()
-            .filter(|item| !item.is_broken())
-            .enumerate();
-        pieces.extend(projects.map(|(index, project)| {
-            let inside = Segment::Key(String::new());
-            let path = vec![
-                Segment::Key("projects".to_owned()),
-                Segment::Item(index),
-                inside,
-            ];
-            (path, project.clone())
-        }));
+        let projects = entry.value.items().iter().enumerate();
+        pieces.extend(projects.map(|(index, project)| (Some(index), project.clone())));
+        if !entry.value.entries().is_empty() {
+            pieces.push((Some(0), entry.value.clone()));
+        }
     }
     let rest = Node {
         content: Content::Map(Rc::new(rest)),
         ..root.clone()
     };
-    pieces.push((Vec::new(), rest));
+    pieces.push((None, rest));
     pieces
 }
 
+/// How many of the places where a key is repeated are shown, besides the first and the last.
+const MOST_REPEATED: usize = 5;
+
 fn warn_of_repeated(
     node: &Node,
-    scope: Option<Span>,
+    project: Option<ProjectIndex>,
     ignored: &HashSet<Span>,
     problems: &mut Problems,
 ) {
     for item in node.items() {
-        warn_of_repeated(item, scope, ignored, problems);
+        warn_of_repeated(item, project, ignored, problems);
     }
     for entry in node.entries() {
         if ignored.contains(&entry.key_span) {
             continue;
         }
         if let Some((&first, others)) = entry.repeated.split_first() {
-            let message = format!("`{}` is given twice: the last one counts", entry.key);
+            let times = match others.len() {
+                0 => "twice".to_owned(),
+                more => format!("{} times", more + 2),
+            };
+            let message = format!("`{}` is given {times}: the last one counts", entry.key);
             let mut warning =
                 Diagnostic::warning("repeated-key", message).at(entry.key_span, "this one counts");
             warning = warning.also(first, "this one is ignored");
-            for &other in others {
+            for &other in others.iter().take(MOST_REPEATED) {
                 warning = warning.also(other, "and this one");
             }
-            problems.push_in(scope, warning.help("remove one of them"));
+            problems.push_in(project, warning.help("remove one of them"));
         }
-        warn_of_repeated(&entry.value, scope, ignored, problems);
+        warn_of_repeated(&entry.value, project, ignored, problems);
     }
 }

@@ -27,11 +27,21 @@ pub fn to_yaml(config: &Config) -> Result<String, serde_yaml::Error> {
         .find(|mark| !plain.contains(mark.as_str()));
     let mark = mark.unwrap_or_default();
     collect(&mut value, &mut Vec::new(), Some(&mark));
-    let mut written = serde_yaml::to_string(&value)?;
-    for (at, text) in texts.iter().enumerate().rev() {
-        written = written.replace(&format!("{mark}{at}"), &escaped(text));
+    Ok(unmarked(&serde_yaml::to_string(&value)?, &mark, &texts))
+}
+
+/// Puts each text, escaped, where its mark is.
+fn unmarked(marked: &str, mark: &str, texts: &[String]) -> String {
+    let mut pieces = marked.split(mark);
+    let mut written = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let digits = piece.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, rest) = piece.split_at(digits);
+        let text = number.parse().ok().and_then(|at: usize| texts.get(at));
+        written.push_str(&escaped(text.map_or("", String::as_str)));
+        written.push_str(rest);
     }
-    Ok(written)
+    written
 }
 
 /// Collects the texts with a character of [`OLD_LINE_ENDS`], in order; with a mark, puts that in their place.

@@ -104,6 +104,13 @@ impl Diagnostic {
         self
     }
 
+    /// What a person is told once, however many ways lead to it: the kind of problem, where it is, and what is wrong.
+    #[must_use]
+    pub fn once(&self) -> (&'static str, Option<Span>, &str) {
+        let at = self.primary.as_ref().map(|label| label.span);
+        (self.code, at, &self.message)
+    }
+
     /// Says what to do.
     #[must_use]
     pub fn help(mut self, text: impl Into<String>) -> Self {
@@ -126,13 +133,11 @@ impl Report {
     #[must_use]
     pub fn new(sources: Arc<Sources>, mut diagnostics: Vec<Diagnostic>) -> Self {
         let mut seen = HashSet::new();
-        diagnostics.retain(|diagnostic| {
-            seen.insert((
-                diagnostic.code,
-                diagnostic.primary.as_ref().map(|label| label.span),
-                diagnostic.message.clone(),
-            ))
-        });
+        let mut is_new = |diagnostic: &Diagnostic| {
+            let (code, at, message) = diagnostic.once();
+            seen.insert((code, at, message.to_owned()))
+        };
+        diagnostics.retain(|diagnostic| is_new(diagnostic));
         diagnostics.sort_by_key(|diagnostic| {
             let start = diagnostic.primary.as_ref().map(|label| label.span);
             (diagnostic.severity, start.is_none(), start)

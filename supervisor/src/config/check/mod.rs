@@ -14,26 +14,27 @@ use std::collections::HashMap;
 
 use super::effective::Effective;
 use super::model::{Config, Text};
-use super::problems::Problems;
+use super::problems::{Problems, ProjectIndex};
 use super::project::{Project, Settings};
 use super::tree::Place;
-use crate::diagnostic::{Diagnostic, Span};
+use crate::diagnostic::Diagnostic;
 
 /// Where problems go while one project is checked.
 pub(super) struct Checker<'a> {
     problems: &'a mut Problems,
-    scope: Span,
+    project: ProjectIndex,
 }
 
 /// Checks a project. What is wrong is left out of it, and noted.
 pub(super) fn project(
     effective: &Effective,
+    index: ProjectIndex,
     settings: Settings,
     problems: &mut Problems,
 ) -> Project {
     let mut checker = Checker {
         problems,
-        scope: effective.place.used_at(),
+        project: index,
     };
     let declared = &effective.project;
     let name = checker
@@ -74,21 +75,28 @@ pub(super) fn project(
 }
 
 /// Checks that no project name occurs twice over all files.
-pub(super) fn project_names(config: &Config, places: &[Place], problems: &mut Problems) {
-    let mut seen: HashMap<&str, &Place> = HashMap::new();
-    for (project, place) in config.projects.iter().zip(places) {
-        let Some(name) = project.name.as_deref() else {
+pub(super) fn project_names(
+    config: &Config,
+    places: &[(ProjectIndex, Place)],
+    problems: &mut Problems,
+) {
+    let mut seen: HashMap<&str, &(ProjectIndex, Place)> = HashMap::new();
+    for (project, at) in config.projects.iter().zip(places) {
+        // As it is compared where one is named: without blanks around it.
+        let Some(name) = project.name.as_deref().map(str::trim) else {
             continue;
         };
         match seen.get(name) {
-            Some(first) => {
-                let problem = twice(&format!("two projects are called `{name}`"), first, place);
+            _ if name.is_empty() => {}
+            Some((first, first_place)) => {
+                let message = format!("two projects are called `{name}`");
+                let problem = twice(&message, first_place, &at.1);
                 // Which of the two is meant nobody can know: neither runs.
-                problems.push_in(Some(place.used_at()), problem.clone());
-                problems.push_in(Some(first.used_at()), problem);
+                problems.push_in(Some(at.0), problem.clone());
+                problems.push_in(Some(*first), problem);
             }
             None => {
-                seen.insert(name, place);
+                seen.insert(name, at);
             }
         }
     }
@@ -106,8 +114,13 @@ pub(super) fn settings(config: &Config) -> Settings {
 }
 
 impl Checker<'_> {
+    /// Whether so much is wrong that it is no use to look for more.
+    fn is_full(&self) -> bool {
+        self.problems.is_full()
+    }
+
     fn note(&mut self, problem: Diagnostic) {
-        self.problems.push_in(Some(self.scope), problem);
+        self.problems.push_in(Some(self.project), problem);
     }
 
     /// Notes that the value at a place is wrong.
@@ -149,10 +162,14 @@ impl Checker<'_> {
         places: &[Place<'p>],
         check: fn(&D, &Place, &mut Self) -> Option<C>,
     ) -> Vec<(C, Place<'p>)> {
-        let pairs = declared.iter().zip(places);
-        pairs
-            .filter_map(|(item, place)| Some((check(item, place, self)?, *place)))
-            .collect()
+        let mut checked = Vec::with_capacity(declared.len());
+        for (item, place) in declared.iter().zip(places) {
+            if self.is_full() {
+                break;
+            }
+            checked.extend(check(item, place, self).map(|sound| (sound, *place)));
+        }
+        checked
     }
 
     /// The name of a project, an app or a forward.
@@ -220,7 +237,7 @@ impl Checker<'_> {
         }
     }
 
-    /// Warns of what no program can be given.
+    /// Whether there is nothing in a text that no program can be given; notes it otherwise.
     fn no_nul(&mut self, text: &str, place: &Place) -> bool {
         let fits = !text.contains('\0');
         if !fits {
@@ -253,8 +270,9 @@ fn twice(message: &str, first: &Place, second: &Place) -> Diagnostic {
         let problem = problem
             .at(again, "this one")
             .also(declared, "the first one");
-        let aliases = second.aliases.iter().chain(first.aliases.iter());
-        aliases.fold(problem, |problem, alias| {
+        let mut aliases: Vec<_> = second.aliases.iter().chain(first.aliases.iter()).collect();
+        aliases.dedup();
+        aliases.into_iter().fold(problem, |problem, alias| {
             problem.also(alias, "used through this alias")
         })
     };

@@ -1,5 +1,6 @@
 //! The whole reader, from files to plans, in surroundings of the test's own.
 
+mod bounds;
 mod files;
 mod generated;
 mod keys;
