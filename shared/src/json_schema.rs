@@ -28,7 +28,8 @@ macro_rules! inline {
 }
 
 inline! {
-    Span: { "type": ["string", "integer"], "examples": ["250ms", "10s", "1m 30s"] },
+    // A number needs its unit; only none at all needs none.
+    Span: { "type": ["string", "integer"], "minimum": 0, "maximum": 0, "examples": ["250ms", "10s", "1m 30s"] },
     Bytes: { "type": ["string", "integer"], "examples": ["4096", "64KiB", "10MB"] },
     Ratio: { "type": ["string", "number"], "examples": ["0.25", "25%"] },
     Switch: {

@@ -134,7 +134,8 @@ Examples:
 Examples:
   monday-supervisor validate                              all projects
   monday-supervisor validate shop --config team.yaml      one of them, from a file of your choice
-  monday-supervisor validate --output json | jq -r '.diagnostics[] | \"\\(.file):\\(.line): \\(.message)\"'")]
+  monday-supervisor validate --strict                     in CI: a warning fails as well
+  monday-supervisor validate --output json | jq -r '.diagnostics[] | \"\\(.file // \"-\"):\\(.line // 0): \\(.message)\"'")]
     Validate(ValidateArgs),
     /// List the projects with their apps and forwards
     #[command(after_help = "\

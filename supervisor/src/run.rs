@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::CommandFactory as _;
 use monday_shared::duration::Span;
 use monday_shared::life::args::OutputFormat;
 use monday_shared::life::command::CommandSpec;
@@ -17,9 +18,10 @@ use monday_shared::socket::runtime_dir::project_dir;
 use nix::sys::signal::Signal;
 
 use crate::choice::{self, Choice, Chosen};
-use crate::cli::RunArgs;
+use crate::cli::{Cli, RunArgs};
 use crate::commands::clean;
 use crate::commands::picker::{self, Picked};
+use crate::config::suggest::nearest;
 use crate::config::{self, Loaded, Project};
 use crate::control::{self, Control};
 use crate::detach;
@@ -211,7 +213,9 @@ fn read_project(args: &RunArgs) -> Result<(Chosen, Source, Notes), Error> {
         Some(name) => name.clone(),
         None => pick_project(&loaded)?,
     };
-    let project = loaded.project(&name).map_err(Error::Configuration)?;
+    let project = loaded
+        .project(&name)
+        .map_err(|report| Error::Configuration(or_command(report, &name)))?;
     if args.project.is_none() && choice == Choice::default() {
         choice = pick_parts(project)?;
     }
@@ -231,6 +235,22 @@ fn read_project(args: &RunArgs) -> Result<(Chosen, Source, Notes), Error> {
     Ok((chosen, source, notes))
 }
 
+/// Adds the command that was probably meant, to a report that there is no project of this name.
+fn or_command(mut report: Report, name: &str) -> Report {
+    let cli = Cli::command();
+    let commands = cli.get_subcommands().map(clap::Command::get_name);
+    if let Some(problem) = report.diagnostics.first_mut()
+        && problem.code == "unknown-project"
+        // A project that is near is nearer to what was meant.
+        && !problem.help.iter().any(|help| help.starts_with("did you mean"))
+        && let Some(near) = nearest(name, commands)
+    {
+        let help = format!("did you mean the command `monday-supervisor {near}`?");
+        problem.help.insert(0, help);
+    }
+    report
+}
+
 /// Asks what of the project, where somebody can be asked.
 fn pick_parts(project: &Project) -> Result<Choice, Error> {
     match picker::pick_parts(project).map_err(Error::Terminal)? {
@@ -242,6 +262,10 @@ fn pick_parts(project: &Project) -> Result<Choice, Error> {
 
 /// Asks which project, where somebody can be asked.
 fn pick_project(loaded: &Loaded) -> Result<String, Error> {
+    if loaded.projects.is_empty() {
+        // There is nothing to choose from, and the reason is worth more than a list.
+        return Err(Error::Configuration(loaded.report()));
+    }
     match picker::pick(loaded).map_err(Error::Terminal)? {
         Picked::Chosen(name) => Ok(name),
         Picked::Cancelled => Err(Error::NothingPicked),

@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -19,12 +20,15 @@ fn folder() -> PathBuf {
 fn supervisor(args: &[&str], trap: &Path) -> Output {
     let nowhere = tempfile::tempdir().unwrap();
     Command::new(env!("CARGO_BIN_EXE_monday-supervisor"))
-        .args(args)
+        .arg(args[0])
         .arg("--config")
         .arg(trap)
+        .args(&args[1..])
         .current_dir(nowhere.path())
         .env_clear()
         .env("HOME", "/home/me")
+        .env("MONDAY_EDITOR", "/bin/true")
+        .env("XDG_RUNTIME_DIR", nowhere.path())
         .output()
         .unwrap()
 }
@@ -164,6 +168,11 @@ traps! {
     paths_that_cannot_be_expanded_are_errors: "wrong-paths",
     a_team_s_folder_of_split_files_is_read: "team",
     templates_that_are_none_are_warned_of: "templates",
+    words_that_are_none_are_named_with_those_there_are: "wrong-words",
+    host_names_may_go_wherever_that_is_possible: "hosts-auto",
+    host_names_may_have_to_go_into_the_hosts_file: "hosts-system",
+    what_does_nothing_is_warned_of: "unused",
+    defaults_of_variables_are_expanded_as_well: "default-paths",
     words_of_other_tools_are_answered_with_ours: "words-of-other-tools",
 }
 
@@ -203,8 +212,15 @@ fn no_file_of_the_user_is_ever_written() {
         state
     };
     let before = state();
-    for args in [&["validate"][..], &["list"], &["config", "one"]] {
-        supervisor(args, copy.path());
+    for args in [
+        &["validate"][..],
+        &["list"],
+        &["config", "one"],
+        &["edit"],
+        &["run", "one", "--", "/bin/true"],
+    ] {
+        let output = supervisor(args, copy.path());
+        assert!(output.status.success(), "{args:?} {output:?}");
     }
     assert_eq!(state(), before);
 }
@@ -237,55 +253,68 @@ fn every_folder_is_on_the_page_of_the_traps_and_nothing_else_is() {
     assert_eq!(named, folders);
 }
 
+/// What a project never shows: shared parts, and what became part of every project.
+const NOT_SHOWN: [&str; 6] = ["<", "anchors", "setup", "build", "run", "watch"];
+
 #[test]
-fn every_key_of_the_schema_is_in_a_trap_and_in_what_config_shows() {
+fn every_key_of_the_schema_is_in_what_config_shows_of_a_trap() {
     let schema = Command::new(env!("CARGO_BIN_EXE_monday-supervisor"))
         .arg("schema")
         .output()
         .unwrap();
     let schema: Value = serde_json::from_slice(&schema.stdout).unwrap();
-    let mut keys = std::collections::BTreeSet::new();
-    collect_keys(&schema, &mut keys);
-    assert!(keys.len() > 70, "{keys:?}");
-    let (mut written, mut shown) = (String::new(), String::new());
+    let mut known = BTreeSet::new();
+    ways_of_schema(&schema, &schema, "", &mut known);
+    let mut shown = BTreeSet::new();
     for name in FOLDERS {
-        for entry in std::fs::read_dir(folder().join(name)).unwrap() {
-            let path = entry.unwrap().path();
-            let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
-            let is_expected = path.ends_with("expected");
-            if is_expected {
-                &mut shown
-            } else {
-                &mut written
-            }
-            .push_str(&text);
+        let expected = std::fs::read_to_string(folder().join(name).join("expected")).unwrap();
+        for project in expected.split("\n--- ").skip(1) {
+            let (_, yaml) = project.split_once('\n').unwrap();
+            ways_of_value(&serde_yaml::from_str(yaml).unwrap(), "", &mut shown);
         }
     }
-    let has = |text: &str, key: &str| {
-        text.match_indices(&format!("{key}:")).any(|(at, _)| {
-            let before = text[..at].chars().next_back();
-            before.is_none_or(|c| c.is_whitespace() || matches!(c, '{' | ','))
-        })
-    };
-    for key in keys {
-        assert!(has(&written, &key), "no trap has `{key}`");
-        // These hold shared parts, which are nothing of a project's own.
-        if !["<", "anchors"].contains(&key.as_str()) {
-            assert!(has(&shown, &key), "`config` shows `{key}` nowhere");
+    let top = |way: &str| way[1..].split('.').next().unwrap().to_owned();
+    let missing: Vec<&String> = known
+        .iter()
+        .filter(|way| !NOT_SHOWN.contains(&top(way).as_str()))
+        // The apps and forwards of all are shown as those of a project.
+        .filter(|way| !["local", "forward"].contains(&top(way).as_str()))
+        .filter(|way| !shown.contains(*way))
+        .collect();
+    assert!(known.len() > 150, "{known:?}");
+    assert_eq!(missing, Vec::<&String>::new());
+}
+
+/// The ways to all keys, `.projects.local.run.env` among them.
+fn ways_of_schema(root: &Value, part: &Value, way: &str, ways: &mut BTreeSet<String>) {
+    if let Some(target) = part["$ref"].as_str() {
+        ways_of_schema(root, root.pointer(&target[1..]).unwrap(), way, ways);
+    }
+    for several in ["anyOf", "oneOf", "allOf"] {
+        for part in part[several].as_array().into_iter().flatten() {
+            ways_of_schema(root, part, way, ways);
         }
+    }
+    for one in ["then", "else", "items"] {
+        if let Some(part) = part.get(one) {
+            ways_of_schema(root, part, way, ways);
+        }
+    }
+    for (key, value) in part["properties"].as_object().into_iter().flatten() {
+        let way = format!("{way}.{key}");
+        ways_of_schema(root, value, &way, ways);
+        ways.insert(way);
     }
 }
 
-/// The names of all properties.
-fn collect_keys(schema: &Value, keys: &mut std::collections::BTreeSet<String>) {
-    match schema {
-        Value::Object(map) => {
-            if let Some(Value::Object(properties)) = map.get("properties") {
-                keys.extend(properties.keys().cloned());
-            }
-            map.values().for_each(|value| collect_keys(value, keys));
-        }
-        Value::Array(items) => items.iter().for_each(|value| collect_keys(value, keys)),
-        _ => {}
+/// The ways to all keys of a document.
+fn ways_of_value(value: &serde_yaml::Value, way: &str, ways: &mut BTreeSet<String>) {
+    for item in value.as_sequence().into_iter().flatten() {
+        ways_of_value(item, way, ways);
+    }
+    for (key, value) in value.as_mapping().into_iter().flatten() {
+        let way = format!("{way}.{}", key.as_str().unwrap_or_default());
+        ways_of_value(value, &way, ways);
+        ways.insert(way);
     }
 }

@@ -8,17 +8,20 @@ use monday_supervisor::config::{Search, Surroundings, load_in, write};
 use monday_supervisor::diagnostic::Style;
 use monday_supervisor::plan;
 
-/// A folder `/conf` with these files, and nothing else.
+/// A folder `/conf` with these files, and nothing else: `monday.yaml`, then `monday.1.yaml` and so on.
 struct Files<'a>(Vec<&'a [u8]>);
 
 impl Files<'_> {
+    fn name(at: usize) -> String {
+        match at {
+            0 => "monday.yaml".to_owned(),
+            at => format!("monday.{at}.yaml"),
+        }
+    }
+
     fn at(&self, path: &Path) -> Option<&[u8]> {
         let name = path.strip_prefix("/conf").ok()?.to_str()?;
-        let at: usize = name
-            .strip_prefix("monday.")?
-            .strip_suffix(".yaml")?
-            .parse()
-            .ok()?;
+        let at = (0..self.0.len()).find(|&at| Self::name(at) == name)?;
         self.0.get(at).copied()
     }
 }
@@ -40,9 +43,7 @@ impl Surroundings for Files<'_> {
     }
 
     fn list(&self, _: &Path) -> io::Result<Vec<String>> {
-        Ok((0..self.0.len())
-            .map(|at| format!("monday.{at}.yaml"))
-            .collect())
+        Ok((0..self.0.len()).map(Self::name).collect())
     }
 
     fn read(&self, path: &Path, _: u64) -> io::Result<Vec<u8>> {
@@ -71,7 +72,6 @@ pub(crate) fn check(bytes: &[u8]) {
         let written = write::to_yaml(effective).unwrap();
         let again = load_in(&Search::new(), &Files(vec![written.as_bytes()])).unwrap();
         let again = again.project(&project.name).unwrap();
-        // A tilde in an address of the home folder of these surroundings is the only path that could be read otherwise.
         assert_eq!(plan::plan(again), planned, "{written}");
     }
 }

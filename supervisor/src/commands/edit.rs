@@ -1,7 +1,7 @@
 //! `monday-supervisor edit`: the configuration in an editor, and a look at it afterwards.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitCode, ExitStatus};
 
 use clap::Args;
@@ -29,6 +29,11 @@ pub struct EditArgs {
 pub fn run(args: &EditArgs) -> ExitCode {
     let machine = System::new();
     let search = args.config.search();
+    if search.paths.iter().any(|path| path == Path::new("-")) {
+        let help = "name the file itself: `monday-supervisor edit --config FILE`";
+        let message = "the standard input cannot be edited".to_owned();
+        return refuse_because("no-file", message, help, OutputFormat::Text);
+    }
     let files = match search::paths(&search, &machine) {
         Ok(files) => files,
         Err(report) => return refuse(&report, OutputFormat::Text),
@@ -50,7 +55,7 @@ pub fn run(args: &EditArgs) -> ExitCode {
         Ok(status) if !status.success() => {
             failed(&format!("the editor `{program}` ended with {status}"))
         }
-        Ok(_) => validate::validate(&search, None, OutputFormat::Text),
+        Ok(_) => validate::validate(&search, None, false, OutputFormat::Text),
     }
 }
 

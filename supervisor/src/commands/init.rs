@@ -57,7 +57,9 @@ pub fn run(args: &InitArgs) -> ExitCode {
     let config = if args.folder == Path::new(".") {
         String::new()
     } else {
-        format!(" --config {}", args.folder.display())
+        let folder = args.folder.display().to_string();
+        let quoted = shlex::try_quote(&folder).map_or_else(|_| folder.clone(), Into::into);
+        format!(" --config {quoted}")
     };
     answer(&format!(
         "{} is written: see what is in it, then try\n  \

@@ -21,6 +21,10 @@ pub struct ValidateArgs {
     #[arg(value_name = "PROJECT", add = completions::projects())]
     pub project: Option<String>,
 
+    /// Warnings are failures as well (exit status 2), as a CI job wants it
+    #[arg(long)]
+    pub strict: bool,
+
     /// Where the configuration is.
     #[command(flatten)]
     pub config: ConfigArgs,
@@ -30,18 +34,21 @@ pub struct ValidateArgs {
     pub output: OutputArgs,
 }
 
-/// Tells what is wrong. Exit status 0 if nothing is, or nothing that keeps a project from running; else 2.
+/// Tells what is wrong. Exit status 0 if nothing is, or (unless it is strict) nothing that keeps a project from running;
+/// else 2.
 #[must_use]
 pub fn run(args: &ValidateArgs) -> ExitCode {
-    validate(
-        &args.config.search(),
-        args.project.as_deref(),
-        args.output.output,
-    )
+    let (search, project) = (args.config.search(), args.project.as_deref());
+    validate(&search, project, args.strict, args.output.output)
 }
 
 /// What [`run`] does, for whoever has no command line.
-pub(super) fn validate(search: &Search, project: Option<&str>, output: OutputFormat) -> ExitCode {
+pub(super) fn validate(
+    search: &Search,
+    project: Option<&str>,
+    strict: bool,
+    output: OutputFormat,
+) -> ExitCode {
     let loaded = match config::load(search) {
         Ok(loaded) => loaded,
         Err(report) => return refuse(&report, output),
@@ -60,7 +67,7 @@ pub(super) fn validate(search: &Search, project: Option<&str>, output: OutputFor
             answer(&format!("{}\n", summary(&report, &loaded, project)))
         }
     };
-    if report.has_errors() {
+    if report.has_errors() || (strict && !report.is_empty()) {
         ExitCode::from(exit::USAGE)
     } else {
         told

@@ -1,10 +1,11 @@
 //! Anchors by name, over all files of a stream, and the budget of what aliases may expand to.
 
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 
 use super::events::name_at_start;
 use super::tree::{Node, text_values};
-use crate::diagnostic::{Diagnostic, Span};
+use crate::diagnostic::{Diagnostic, SourceFile, Span};
 
 /// How many values all files together may expand to. A project of 2,000 apps has 50,000.
 pub(super) const MOST_VALUES: u64 = 500_000;
@@ -60,6 +61,10 @@ pub(super) struct Anchors {
     of_this_file: HashMap<String, Anchor>,
     /// Names that a file declares, or seems to, which could not be read to its end.
     lost: HashSet<String>,
+    /// Whether there are files that could not be read at all.
+    others_lost: bool,
+    /// Names that a file declares, or seems to, which is left out, and that file.
+    ignored: HashMap<String, PathBuf>,
     spent: u64,
     spent_on_this_file: u64,
 }
@@ -135,7 +140,7 @@ impl Anchors {
     /// The aliases expand to too much.
     pub(super) fn resolve(&mut self, name: &str, at: Span) -> Result<Resolved, Exhausted> {
         let Some(anchor) = self.get(name) else {
-            let follows = self.lost.contains(name);
+            let follows = self.others_lost || self.lost.contains(name);
             return Ok(Resolved::Unknown(
                 (!follows).then(|| self.unknown(name, at)),
             ));
@@ -167,12 +172,30 @@ impl Anchors {
         self.lost.extend(names);
     }
 
+    /// Remembers that there are files of which nobody knows what they declare.
+    pub(super) fn lose_others(&mut self) {
+        self.others_lost = true;
+    }
+
+    /// Remembers whatever looks like an anchor in a file that is left out.
+    pub(super) fn ignore(&mut self, file: &SourceFile) {
+        let names = file.text.split('&').skip(1).map(name_at_start);
+        let pairs = names.map(|name| (name.to_owned(), file.path.clone()));
+        self.ignored.extend(pairs);
+    }
+
     fn unknown(&self, name: &str, at: Span) -> Diagnostic {
         let problem = Diagnostic::error(
             "unknown-anchor",
             format!("no anchor `{name}` is declared before this alias"),
         )
         .at(at, "not declared up to here");
+        if let Some(file) = self.ignored.get(name) {
+            let file = file.display();
+            return problem.help(format!(
+                "{file} declares it, which is ignored here: move what declares `{name}` into one of the files beside it"
+            ));
+        }
         let known = self.of_this_file.keys().chain(self.known.keys());
         let near = super::suggest::nearest(name, known.map(String::as_str));
         if let Some((near, anchor)) = near.and_then(|near| Some((near, self.get(near)?))) {

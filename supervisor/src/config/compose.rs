@@ -40,12 +40,14 @@ pub(super) enum Composed {
     Broken,
 }
 
-/// Reads one file. Anchors of earlier files serve its aliases, and its own serve later files.
+/// Reads one file. Anchors of earlier files serve its aliases, and its own serve later files. Where it is no YAML, the
+/// hint is given as well.
 ///
 /// # Errors
 /// The limits of all files together are reached.
 pub(super) fn file(
     id: FileId,
+    hint: Option<&str>,
     sources: &Sources,
     anchors: &mut Anchors,
     problems: &mut Problems,
@@ -77,7 +79,8 @@ pub(super) fn file(
             Ok((composed, _)) => composed,
             Err(error) => {
                 anchors.lose(&source.text);
-                problems.push(syntax::explain(&error, lenient.open_quote(), source));
+                let problem = syntax::explain(&error, lenient.open_quote(), source);
+                problems.push(hint.into_iter().fold(problem, Diagnostic::help));
                 Composed::Broken
             }
         });

@@ -28,10 +28,8 @@ pub(super) struct Context<'a> {
 }
 
 /// Counts what there is when every project has its own copy of the globals, and every app of the defaults.
-///
-/// # Errors
-/// It is too much.
-pub(super) fn affords(config: &Config, root: &Place, projects: usize) -> Result<(), Diagnostic> {
+/// Nothing to say where it is not too much.
+pub(super) fn too_much(config: &Config, root: &Place, projects: usize) -> Option<Diagnostic> {
     let values = |key: &str| root.key(key).node.values();
     let of_each = |key: &str| {
         let place = root.key(key);
@@ -55,7 +53,7 @@ pub(super) fn affords(config: &Config, root: &Place, projects: usize) -> Result<
     let defaults = ["setup", "build", "run", "watch"].map(of_each);
     let defaults = apps.saturating_mul(defaults.iter().sum());
     if copies.saturating_add(defaults) <= MOST_VALUES {
-        return Ok(());
+        return None;
     }
     let (key, what) = if copies >= defaults {
         let largest = if values("forward") > values("local") {
@@ -74,14 +72,11 @@ pub(super) fn affords(config: &Config, root: &Place, projects: usize) -> Result<
         on_key: true,
         ..root.key(key)
     };
-    Err(place
-        .point(
-            Diagnostic::error("too-large", message),
-            "each of them gets a copy of this",
-        )
-        .help(
-            "declare it only in those that need it: with an anchor, or in the projects themselves",
-        ))
+    let problem = Diagnostic::error("too-large", message);
+    let problem = place.point(problem, "each of them gets a copy of this");
+    let help =
+        "declare it only in those that need it: with an anchor, or in the projects themselves";
+    Some(problem.help(help))
 }
 
 /// Merges the globals into a project and expands its paths.
@@ -325,8 +320,8 @@ impl Context<'_> {
                 "bad-value",
                 "there is a NUL character, which no path can hold",
             );
-            self.problems
-                .push_in(self.project, place.point(problem, ""));
+            let problem = place.point(problem, "").help("remove the `\\0`");
+            self.problems.push_in(self.project, problem);
             return None;
         }
         match self.expander.text(text) {

@@ -72,6 +72,8 @@ pub(super) struct Events<'a> {
     file: FileId,
     lenient: &'a Lenient<'a>,
     cursor: Cursor,
+    /// The end of what can be seen of the file: what is behind it is shown there.
+    end: usize,
 }
 
 /// Bytes of the text that is read; [`Lenient::original`] leads from there to the file.
@@ -84,6 +86,7 @@ impl<'a> Events<'a> {
             file,
             lenient,
             cursor: Cursor::default(),
+            end: lenient.file().trim_end().len(),
         }
     }
 
@@ -135,9 +138,15 @@ impl<'a> Events<'a> {
             let end = start + 1 + name.len();
             return Ok((Event::Alias(name), self.span(&(start..end))));
         }
+        // Without a line end at the end of the file the parser counts the end to the start of its last line.
+        let start = if error.marker().index() >= self.text().chars().count() {
+            self.text().len()
+        } else {
+            start
+        };
         Err(SyntaxError {
             info: error.info().to_owned(),
-            span: self.span(&(start..start)),
+            span: self.before_the_end(self.span(&(start..start))),
             byte: start,
         })
     }
@@ -226,11 +235,25 @@ impl<'a> Events<'a> {
     }
 
     fn span(&self, bytes: &Bytes) -> Span {
-        let start = self.lenient.original(bytes.start);
+        let start = self.lenient.original(bytes.start).min(self.end);
+        let end = self.lenient.original(bytes.end).min(self.end);
         Span {
             file: self.file,
             start: offset(start),
-            end: offset(self.lenient.original(bytes.end).max(start)),
+            end: offset(end.max(start)),
+        }
+    }
+
+    /// The last character, where a span is at the end.
+    fn before_the_end(&self, span: Span) -> Span {
+        if span.start < offset(self.end) {
+            return span;
+        }
+        let last = self.lenient.file()[..self.end].char_indices().next_back();
+        Span {
+            start: offset(last.map_or(0, |(at, _)| at)),
+            end: offset(self.end),
+            ..span
         }
     }
 }

@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::surroundings::Surroundings;
 
+/// How deep defaults may be in defaults: nobody needs more than two.
+const MOST_DEFAULTS: usize = 8;
+
 /// What an expansion gave.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Expanded {
@@ -49,6 +52,16 @@ impl<'a> Expander<'a> {
     /// # Errors
     /// A `${` that is not closed, or with something in it that is no variable.
     pub(super) fn text(&self, text: &str) -> Result<Expanded, String> {
+        self.nested(text, 0)
+    }
+
+    /// The same for a text that is so many defaults deep in another one.
+    fn nested(&self, text: &str, depth: usize) -> Result<Expanded, String> {
+        if depth > MOST_DEFAULTS {
+            return Err(format!(
+                "defaults are nested more than {MOST_DEFAULTS} deep\nset one of the variables"
+            ));
+        }
         let mut expanded = Expanded::default();
         let mut rest = text;
         let mut at_start = true;
@@ -62,7 +75,7 @@ impl<'a> Expander<'a> {
             }
             at_start = c == ':';
             if c == '$' {
-                rest = self.dollar(&rest[1..], &mut expanded)?;
+                rest = self.dollar(&rest[1..], depth, &mut expanded)?;
             } else {
                 expanded.text.push(c);
                 rest = &rest[c.len_utf8()..];
@@ -72,13 +85,18 @@ impl<'a> Expander<'a> {
     }
 
     /// Expands what follows a dollar; gives what is left behind it.
-    fn dollar<'t>(&self, rest: &'t str, expanded: &mut Expanded) -> Result<&'t str, String> {
+    fn dollar<'t>(
+        &self,
+        rest: &'t str,
+        depth: usize,
+        expanded: &mut Expanded,
+    ) -> Result<&'t str, String> {
         if let Some(rest) = rest.strip_prefix('$') {
             expanded.text.push('$');
             return Ok(rest);
         }
         if let Some(inside) = rest.strip_prefix('{') {
-            let (inside, rest) = inside.split_once('}').ok_or_else(|| {
+            let (inside, rest) = split_at_brace(inside).ok_or_else(|| {
                 format!("`${{{inside}` is never closed\nwrite `${{NAME}}`, or `$$` for a dollar")
             })?;
             let (name, default) = match inside.split_once(":-") {
@@ -91,10 +109,16 @@ impl<'a> Expander<'a> {
                 ));
             }
             let value = match default {
-                Some(default) => self
-                    .lookup(name)
-                    .filter(|value| !value.is_empty())
-                    .unwrap_or_else(|| default.to_owned()),
+                Some(default) => {
+                    let value = self.lookup(name).filter(|value| !value.is_empty());
+                    if let Some(value) = value {
+                        value
+                    } else {
+                        let default = self.nested(default, depth + 1)?;
+                        expanded.unset.extend(default.unset);
+                        default.text
+                    }
+                }
                 None => self.variable(name, &mut expanded.unset),
             };
             expanded.text.push_str(&value);
@@ -160,6 +184,24 @@ impl<'a> Expander<'a> {
     }
 }
 
+/// What is inside of a brace that was opened before this text, and what is behind it. Braces of variables in it are its
+/// own.
+fn split_at_brace(text: &str) -> Option<(&str, &str)> {
+    let mut open = 0_usize;
+    let mut before = ' ';
+    for (at, c) in text.char_indices() {
+        match c {
+            '{' if before == '$' => open += 1,
+            '}' if open == 0 => return Some((&text[..at], &text[at + 1..])),
+            '}' => open -= 1,
+            _ => {}
+        }
+        // `$$` is a dollar, and begins nothing.
+        before = if before == '$' && c == '$' { ' ' } else { c };
+    }
+    None
+}
+
 /// Whether a text begins with a tilde that means the home folder.
 fn is_home(text: &str) -> bool {
     let rest = text.strip_prefix('~');
@@ -204,6 +246,12 @@ mod tests {
     fn variables_are_expanded_and_a_double_dollar_is_one() {
         assert_eq!(expand("$X/${X}y/$X-z/$GOPATH"), "ex/exy/ex-z//go");
         assert_eq!(expand("${NO:-d}/${EMPTY:-d}/${X:-d}/${NO:-}"), "d/d/ex/");
+        assert_eq!(expand("${NO:-$HOME/src}/x"), "/home/me/src/x");
+        assert_eq!(
+            expand("${NO:-~/src}:${NO:-${NEITHER:-${X}}}}"),
+            "/home/me/src:ex}"
+        );
+        assert_eq!(expand("${X:-${NO}}${NO:-$${}}"), "ex${}");
         assert_eq!(expand("a$$X/$/$1/ü$"), "a$X/$/$1/ü$");
         assert_eq!(expand(&escape("a$X~$")), "a$X~$");
     }
@@ -214,12 +262,24 @@ mod tests {
         let expanded = Expander::new(&machine).text("$NO/x${NEITHER}").unwrap();
         assert_eq!(expanded.text, "/x");
         assert_eq!(expanded.unset, ["NO", "NEITHER"]);
+        let expanded = Expander::new(&machine).text("${NO:-$NEITHER}").unwrap();
+        assert_eq!(expanded.unset, ["NEITHER"]);
     }
 
     #[test]
     fn a_broken_brace_is_an_error() {
         let machine = Fake::new();
-        for text in ["${X", "${}", "${1}", "${X-d}", "a${X Y}"] {
+        let deep = "${A:-".repeat(100_000) + &"}".repeat(100_000);
+        for text in [
+            "${X",
+            "${}",
+            "${1}",
+            "${X-d}",
+            "a${X Y}",
+            "${X:-${Y}",
+            "${NO:-${}}",
+            &deep,
+        ] {
             assert!(Expander::new(&machine).text(text).is_err(), "{text}");
         }
     }

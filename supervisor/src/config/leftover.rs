@@ -12,8 +12,16 @@ use super::source::Read;
 use super::tree::Entry;
 use crate::diagnostic::{Diagnostic, Sources, Span};
 
-/// The files without those that are only a merge of the others.
-pub(super) fn without(files: &[Read], sources: &Sources, problems: &mut Problems) -> Vec<Read> {
+/// What to say of a `monday.yaml` beside split files that is no YAML: a merge of files that changed since.
+pub(super) const HINT: &str = "this is probably the merge that earlier releases of Monday wrote out of the split files beside it: then delete it";
+
+/// The files without those that are only a merge of the others. What these declare is told to the anchors.
+pub(super) fn without(
+    files: &[Read],
+    sources: &Sources,
+    anchors: &mut Anchors,
+    problems: &mut Problems,
+) -> Vec<Read> {
     let mut kept = Vec::with_capacity(files.len());
     for file in files {
         let folder = sources.file(file.id).path.parent();
@@ -21,6 +29,7 @@ pub(super) fn without(files: &[Read], sources: &Sources, problems: &mut Problems
             |other: &&Read| other.id != file.id && sources.file(other.id).path.parent() == folder;
         let split: Vec<&Read> = files.iter().filter(beside).collect();
         if file.beside_split_files && is_merge(file, &split, sources) {
+            anchors.ignore(sources.file(file.id));
             problems.push(ignored(file, &split, sources));
         } else {
             kept.push(file.clone());
@@ -55,7 +64,13 @@ fn projects(files: &[&Read], sources: &Sources) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for file in files {
         // What is wrong with a file is told when it is read in earnest.
-        let composed = compose::file(file.id, sources, &mut anchors, &mut Problems::default());
+        let composed = compose::file(
+            file.id,
+            None,
+            sources,
+            &mut anchors,
+            &mut Problems::default(),
+        );
         if let Ok(Composed::Entries(entries)) = composed {
             names.extend(entries.iter().flat_map(names_in));
         }
@@ -64,14 +79,12 @@ fn projects(files: &[&Read], sources: &Sources) -> BTreeSet<String> {
 }
 
 fn names_in(entry: &Entry) -> impl Iterator<Item = String> {
-    let items = if &*entry.key == "projects" {
-        entry.value.items()
-    } else {
-        &[]
-    };
-    items
-        .iter()
-        .filter_map(|project| project.get("name")?.text().map(str::to_owned))
+    let is_projects = &*entry.key == "projects";
+    // A single project may stand in place of the list.
+    let projects = entry.value.place().items().into_iter();
+    projects
+        .filter(move |_| is_projects)
+        .filter_map(|project| project.node.get("name")?.text().map(str::to_owned))
 }
 
 fn ignored(file: &Read, split: &[&Read], sources: &Sources) -> Diagnostic {

@@ -71,6 +71,11 @@ impl<'a> Lenient<'a> {
         &self.text
     }
 
+    /// The text of the file as it is.
+    pub(super) fn file(&self) -> &'a str {
+        &self.source.text
+    }
+
     /// The byte of the file that a byte of the changed text stands for.
     pub(super) fn original(&self, byte: usize) -> usize {
         let before = self.padded.partition_point(|&at| at <= byte);

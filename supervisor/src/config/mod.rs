@@ -91,7 +91,7 @@ fn projects(
     let mut typed = typed::read(root, problems);
     let root = typed.root.place();
     let places = typed::projects(&root);
-    if let Err(too_large) = effective::affords(&typed.config, &root, places.len()) {
+    if let Some(too_large) = effective::too_much(&typed.config, &root, places.len()) {
         problems.push_last(too_large);
         return Vec::new();
     }

@@ -19,6 +19,15 @@ pub fn of_config() -> Value {
     Closed.transform(&mut schema);
     let mut schema = Value::from(schema);
     schema["title"] = TITLE.into();
+    // `no` is the word, and for YAML 1.1 a boolean, as `false` and `off` are.
+    let words = schema["definitions"]["RestartPolicy"].take();
+    schema["definitions"]["RestartPolicy"] = json!({
+        "description": words["description"],
+        "anyOf": [
+            words,
+            { "enum": [false, "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF", "never", "on_failure"] },
+        ],
+    });
     // At the top level these declare shared parts.
     schema["properties"]["<"] = json!(true);
     schema["properties"]["anchors"] = json!(true);

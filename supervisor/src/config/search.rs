@@ -91,10 +91,12 @@ pub(super) fn files(search: &Search, machine: &dyn Surroundings) -> Result<Vec<C
         files => files.unwrap_or_default(),
     };
     if files.is_empty() {
-        return Err(nothing(&format!(
+        let message = format!(
             "there is no monday.yaml in the working directory, and no monday.yaml or monday*.yaml in {}",
             home.display()
-        )));
+        );
+        let near = near(Path::new(""), machine).or_else(|| near(home, machine));
+        return Err(nothing_but(&message, near));
     }
     Ok(files)
 }
@@ -109,9 +111,10 @@ fn named(path: &Path, by: &str, machine: &dyn Surroundings) -> Result<Vec<Candid
             let files = in_folder(path, machine).map_err(|error| unreadable(path, &error))?;
             if files.is_empty() {
                 let folder = path.display();
-                return Err(nothing(&format!(
+                let message = format!(
                     "{by} names the folder {folder}, which has no monday.yaml or monday*.yaml"
-                )));
+                );
+                return Err(nothing_but(&message, near(path, machine)));
             }
             Ok(files)
         }
@@ -136,7 +139,8 @@ fn in_folder(folder: &Path, machine: &dyn Surroundings) -> io::Result<Vec<Candid
         let inside = name.strip_prefix("monday");
         inside.is_some_and(|rest| rest.strip_suffix(".yaml").is_some())
     });
-    names.retain(|name| machine.kind(&folder.join(name)) == Some(Kind::File));
+    // A link that leads nowhere is told where it is read; folders and pipes are none of ours.
+    names.retain(|name| matches!(machine.kind(&folder.join(name)), Some(Kind::File) | None));
     // The main file first, the others in the order of their bytes.
     names.sort_by(|a, b| (a != MAIN_FILE, a).cmp(&(b != MAIN_FILE, b)));
     names.dedup();
@@ -148,6 +152,35 @@ fn in_folder(folder: &Path, machine: &dyn Surroundings) -> io::Result<Vec<Candid
             beside_split_files: several && name == MAIN_FILE,
         })
         .collect())
+}
+
+/// A file of a folder that was probably meant to be found.
+fn near(folder: &Path, machine: &dyn Surroundings) -> Option<PathBuf> {
+    let real_folder = if folder.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        folder
+    };
+    let names = machine.list(real_folder).ok()?.into_iter();
+    let alike = names.filter(|name| {
+        let ending = Path::new(name).extension();
+        name.starts_with("monday")
+            && ending.is_some_and(|ending| ending == "yml" || ending == "yaml")
+    });
+    let found = alike.min()?;
+    Some(folder.join(found)).filter(|path| machine.kind(path) == Some(Kind::File))
+}
+
+fn nothing_but(message: &str, near: Option<PathBuf>) -> Report {
+    let mut report = nothing(message);
+    if let (Some(near), Some(problem)) = (near, report.diagnostics.first_mut()) {
+        let near = near.display();
+        problem.help.insert(
+            0,
+            format!("there is {near}: name it with `--config {near}`, or call it {MAIN_FILE}"),
+        );
+    }
+    report
 }
 
 fn nothing(message: &str) -> Report {
@@ -232,6 +265,19 @@ mod tests {
             .file("/home/me/monday.yaml", "")
             .file("/work/monday.split.yaml", "");
         assert_eq!(found(&Search::new(), &machine), ["/home/me/monday.yaml"]);
+    }
+
+    #[test]
+    fn a_file_that_was_probably_meant_is_named() {
+        for (file, named) in [
+            ("/work/monday.yml", "monday.yml"),
+            ("/work/monday.shop.yaml", "monday.shop.yaml"),
+            ("/home/me/monday.yml", "/home/me/monday.yml"),
+        ] {
+            let report = files(&Search::new(), &Fake::new().file(file, "")).unwrap_err();
+            let help = &report.diagnostics[0].help[0];
+            assert!(help.contains(&format!("`--config {named}`")), "{help}");
+        }
     }
 
     #[test]

@@ -22,35 +22,50 @@ pub(super) struct Read {
     pub(super) beside_split_files: bool,
 }
 
+/// What came of reading.
+#[derive(Debug, Default)]
+pub(super) struct Reading {
+    /// The files that could be read, in order.
+    pub(super) files: Vec<Read>,
+    /// Whether there are others: what they declare nobody knows.
+    pub(super) incomplete: bool,
+}
+
 /// Reads the files that can be read, in order.
 pub(super) fn read(
     files: &[Candidate],
     machine: &dyn Surroundings,
     sources: &mut Sources,
     problems: &mut Problems,
-) -> Vec<Read> {
+) -> Reading {
     let mut sum = 0;
-    let mut read = Vec::new();
+    let mut read = Reading::default();
     for file in files {
         let bytes = match machine.read(&file.path, (LARGEST_FILE_BYTES + 1) as u64) {
             Ok(bytes) => bytes,
             Err(error) => {
                 let message = format!("cannot read {}: {error}", file.path.display());
-                problems.push(Diagnostic::error("unreadable", message));
+                let help = "let yourself read it (`ls -l` shows who may), or name other files with `--config`";
+                problems.push(Diagnostic::error("unreadable", message).help(help));
+                read.incomplete = true;
                 continue;
             }
         };
         sum += bytes.len();
         if bytes.len() > LARGEST_FILE_BYTES || sum > LARGEST_SUM_BYTES {
             problems.push(too_large(&file.path, bytes.len() > LARGEST_FILE_BYTES));
+            read.incomplete = true;
             break;
         }
         match decode(bytes) {
-            Ok(text) => read.push(Read {
+            Ok(text) => read.files.push(Read {
                 id: sources.add(SourceFile::new(&file.path, text)),
                 beside_split_files: file.beside_split_files,
             }),
-            Err(problem) => problems.push(problem.diagnose(&file.path, sources)),
+            Err(problem) => {
+                problems.push(problem.diagnose(&file.path, sources));
+                read.incomplete = true;
+            }
         }
     }
     read
@@ -183,7 +198,7 @@ mod tests {
             &mut Sources::default(),
             &mut problems,
         );
-        assert!(read.is_empty());
+        assert!(read.files.is_empty() && read.incomplete);
         assert!(problems.into_vec()[0].problem.message.contains("gone.yaml"));
     }
 }

@@ -7,18 +7,22 @@ use super::compose::{self, Composed};
 use super::duplicates::{self, Level};
 use super::leftover;
 use super::problems::Problems;
-use super::source::Read;
+use super::source::{Read, Reading};
 use super::tree::{Content, Entry, Node};
 use crate::diagnostic::source::SourceFile;
 use crate::diagnostic::{Diagnostic, Sources, Span};
 
 /// The tree of all files that could be read; nothing where there is no use in looking at it. What is wrong was noted.
-pub(super) fn compose(files: &[Read], sources: &Sources, problems: &mut Problems) -> Option<Node> {
-    let files = leftover::without(files, sources, problems);
+pub(super) fn compose(read: &Reading, sources: &Sources, problems: &mut Problems) -> Option<Node> {
     let mut anchors = Anchors::default();
+    if read.incomplete {
+        anchors.lose_others();
+    }
+    let files = leftover::without(&read.files, sources, &mut anchors, problems);
     let mut entries: Vec<Entry> = Vec::new();
     for file in &files {
-        match compose::file(file.id, sources, &mut anchors, problems) {
+        let hint = file.beside_split_files.then_some(leftover::HINT);
+        match compose::file(file.id, hint, sources, &mut anchors, problems) {
             Ok(Composed::Entries(more)) => entries.extend(more),
             Ok(Composed::Empty | Composed::Broken) => {}
             Err(Exhausted(problem)) => {

@@ -272,7 +272,7 @@ impl<'a> Finder<'a> {
                         let pairs = entries.iter().map(|entry| (&*entry.key, entry));
                         pairs.collect()
                     });
-                    place.to_entry(by_key.get(key.as_str()).copied())
+                    place.value_of(by_key.get(key.as_str()).copied())
                 }
                 (Segment::Key(key), _) => place.key(key),
             }
@@ -284,10 +284,10 @@ impl<'a> Place<'a> {
     /// The value of a key; where there is none, this place, and not complete.
     #[must_use]
     pub(super) fn key(&self, key: &str) -> Self {
-        self.to_entry(self.node.entry(key).filter(|_| self.complete))
+        self.value_of(self.node.entry(key).filter(|_| self.complete))
     }
 
-    fn to_entry(&self, entry: Option<&'a Entry>) -> Self {
+    fn value_of(&self, entry: Option<&'a Entry>) -> Self {
         match entry {
             Some(entry) => {
                 let mut next = self.to(&entry.value, entry.merged);
@@ -329,7 +329,7 @@ impl<'a> Place<'a> {
     pub(super) fn keys(&self) -> Vec<(&'a str, Self)> {
         let entries = self.node.entries().iter().filter(|_| self.complete);
         entries
-            .map(|entry| (&*entry.key, self.to_entry(Some(entry))))
+            .map(|entry| (&*entry.key, self.value_of(Some(entry))))
             .collect()
     }
 

@@ -12,7 +12,7 @@ use serde_yaml::{Mapping, Value};
 
 use super::keys;
 use super::model::{Config, no_word};
-use super::problems::{ProjectIndex, Problems};
+use super::problems::{Problems, ProjectIndex};
 use super::tree::{Content, Entry, Finder, Node, Path, Place, Segment};
 use crate::diagnostic::{Diagnostic, Span};
 
@@ -168,7 +168,7 @@ fn misfit(place: &Place, path: &Path, message: &str) -> Option<Diagnostic> {
     let message = in_our_words(message);
     let mut lines = message.lines();
     let first = lines.next().unwrap_or_default();
-    let (code, what, label) = match first
+    let (code, what, label, advice) = match first
         .strip_prefix("invalid type: ")
         .and_then(|rest| rest.split_once(", expected "))
     {
@@ -178,12 +178,13 @@ fn misfit(place: &Place, path: &Path, message: &str) -> Option<Diagnostic> {
                 "wrong-kind",
                 format!("{about}here is {found}, but expected is {expected}"),
                 format!("this is {found}"),
+                advice(&place.node.content, expected),
             )
         }
-        None => ("bad-value", format!("{about}{first}"), String::new()),
+        None => ("bad-value", format!("{about}{first}"), String::new(), None),
     };
     let mut diagnostic = place.point(Diagnostic::error(code, what), label);
-    for line in lines {
+    for line in lines.chain(advice) {
         diagnostic = diagnostic.help(line);
     }
     Some(diagnostic)
@@ -213,6 +214,25 @@ fn one_of<'m>(message: &'m str, beginning: &str) -> Option<(&'m str, Vec<&'m str
     let rest = message.strip_prefix(beginning)?;
     let (word, known) = rest.rsplit_once("`, expected ")?;
     Some((word, known.split('`').skip(1).step_by(2).collect()))
+}
+
+/// What to do about a value of a kind that is not expected.
+fn advice(found: &Content, expected: &str) -> Option<&'static str> {
+    let wants = |kind: &str| expected.contains(kind);
+    Some(match found {
+        Content::Map(_) if !wants("a map") => {
+            "a text with `: ` in it needs quotes: `'...: ...'`; else write a single value"
+        }
+        Content::List(_) if !wants("list") && wants("a map") => {
+            "write the keys without a `-` before them, and without `[` and `]`"
+        }
+        Content::List(_) if !wants("list") => "write a single value, without `-`, `[` and `]`",
+        Content::Text(_) if wants("a map") => {
+            "write its keys on the lines below, indented, or as `{key: value}`"
+        }
+        Content::Null => "write a value, or remove the key",
+        _ => return None,
+    })
 }
 
 /// Warns of unknown keys, and of known ones of which an earlier value is lost.

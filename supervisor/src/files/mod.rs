@@ -3,6 +3,7 @@
 //! [`data`] is what templates see, [`template`] renders, [`write`](mod@write) puts a file in its place without ever
 //! leaving half of one. All contents are rendered before the first file is written.
 
+mod blocks;
 pub mod data;
 pub mod template;
 pub mod write;

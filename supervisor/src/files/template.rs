@@ -2,7 +2,7 @@
 
 use gotmpl::{MissingKey, Template};
 
-use super::Data;
+use super::{Data, blocks};
 
 /// How often a `range` may go around: templates go over a project's apps, not over numbers.
 const MAX_RANGE: u64 = 1_000_000;
@@ -21,19 +21,47 @@ pub enum TemplateError {
     TooLong,
 }
 
+/// Whether a text is a template at all.
+///
+/// # Errors
+/// [`TemplateError::Wrong`]: it is none.
+pub fn check(template: &str) -> Result<(), TemplateError> {
+    parse(template).map(drop)
+}
+
+fn parse(template: &str) -> Result<Template, TemplateError> {
+    blocks::check(template).map_err(|unbalanced| {
+        let before = &template[..unbalanced.at];
+        let line = before.matches('\n').count() + 1;
+        let column = before
+            .rsplit('\n')
+            .next()
+            .unwrap_or_default()
+            .chars()
+            .count()
+            + 1;
+        let message = unbalanced.message;
+        TemplateError::Wrong(format!("template: content:{line}:{column}: {message}"))
+    })?;
+    Template::new("content")
+        // A key that does not exist is a mistake in the template, as it is with Go's structures.
+        .missing_key(MissingKey::Error)
+        .max_range_iters(MAX_RANGE)
+        .parse(template)
+        .map_err(|error| wrong(&error))
+}
+
+fn wrong(error: &dyn std::fmt::Display) -> TemplateError {
+    TemplateError::Wrong(error.to_string())
+}
+
 /// Renders a template.
 ///
 /// # Errors
 /// [`TemplateError`]: with line and column as Go would tell them.
 pub fn render(template: &str, data: &Data) -> Result<String, TemplateError> {
-    let wrong = |error: &dyn std::fmt::Display| TemplateError::Wrong(error.to_string());
     let data = gotmpl::to_value(data).map_err(|e| wrong(&e))?;
-    let template = Template::new("content")
-        // A key that does not exist is a mistake in the template, as it is with Go's structures.
-        .missing_key(MissingKey::Error)
-        .max_range_iters(MAX_RANGE)
-        .parse(template)
-        .map_err(|e| wrong(&e))?;
+    let template = parse(template)?;
     let mut text = Bounded(String::new());
     match template.execute_fmt(&mut text, &data) {
         Ok(()) => Ok(text.0),
@@ -101,6 +129,16 @@ projects:
     fn a_key_that_does_not_exist_is_an_error_that_names_it() {
         let error = rendered("{{ range .Applications }}{{ .Nmae }}{{ end }}").unwrap_err();
         assert!(error.to_string().contains("Nmae"), "{error}");
+    }
+
+    #[test]
+    fn a_block_without_end_and_an_end_without_block_are_errors_with_their_place() {
+        let error = check("a\n{{ range .Applications }}")
+            .unwrap_err()
+            .to_string();
+        assert!(error.starts_with("template: content:2:1: "), "{error}");
+        assert!(rendered("{{ range .Applications }}").is_err());
+        assert!(rendered("a{{ end }}b").is_err());
     }
 
     #[test]

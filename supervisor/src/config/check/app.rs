@@ -3,9 +3,10 @@
 use super::super::model::app::{File, FileType};
 use super::super::model::{App as Declared, Build, Either, Flag, List, Run, Setup, Text};
 use super::super::project::{App, Dependency, FileSpec, Monitoring, Restart, Section, Stop, Watch};
-use super::super::tree::Place;
+use super::super::tree::{Node, Place};
 use super::{Checker, hostname, ready, signal};
 use crate::diagnostic::Diagnostic;
+use crate::files::template;
 
 /// What no watch looks at.
 const NEVER_WATCHED: [&str; 4] = [".git", "node_modules", "vendor", "target"];
@@ -26,6 +27,7 @@ pub(super) fn check(app: &Declared, place: &Place, checker: &mut Checker) -> Opt
         .map(|run| run_section(run, &place.key("run"), checker));
     let monitoring = app.monitoring.as_ref().map(Monitoring::from);
     let flag = |flag: Option<Flag>| flag.is_some_and(|Flag(on)| on);
+    warn_of_setup(app, place, checker);
     let app = App {
         name: name.clone().unwrap_or_default(),
         path: app.path.as_ref().map(|path| path.0.clone().into()),
@@ -63,6 +65,31 @@ fn depends_on(app: &Declared) -> Vec<Dependency> {
             condition: requirement.condition.unwrap_or_default(),
         })
         .collect()
+}
+
+/// Warns of a setup that never runs: it is there to make the app's path.
+fn warn_of_setup(app: &Declared, place: &Place, checker: &mut Checker) {
+    let has_commands = app
+        .setup
+        .as_ref()
+        .is_some_and(|setup| !setup.commands.is_empty());
+    let path = place.key("path");
+    // Of a path that is there and came to nothing that was told before.
+    if app.path.is_some()
+        || !has_commands
+        || (path.complete && path.node.text().is_some())
+        || path.node.is_broken()
+    {
+        return;
+    }
+    let message =
+        "`setup` never runs: it runs where the app's `path` does not exist, and this app has none";
+    let place = Place {
+        on_key: true,
+        ..place.key("setup")
+    };
+    let problem = place.point(Diagnostic::warning("unused-key", message), "ignored");
+    checker.note(problem.help("give the app a `path`, or write the commands into `build`"));
 }
 
 fn setup_section(setup: &Setup, place: &Place, checker: &mut Checker) -> Section {
@@ -115,10 +142,15 @@ fn run_section(run: &Run, place: &Place, checker: &mut Checker) -> Section {
         checker,
     ));
     let mut declared = run.command.iter().chain(run.commands.iter());
-    let found_wrong = ["command", "commands"].map(|key| place.key(key).node.is_broken());
+    let has_broken =
+        |place: &Place| place.node.is_broken() || place.node.items().iter().any(Node::is_broken);
+    let found_wrong = has_broken(place)
+        || ["command", "commands"]
+            .iter()
+            .any(|key| has_broken(&place.key(key)));
     if declared.all(|command| command.trim().is_empty())
         && run.stop_commands.is_empty()
-        && found_wrong == [false; 2]
+        && !found_wrong
     {
         let problem = Diagnostic::warning(
             "nothing-to-run",
@@ -202,10 +234,24 @@ fn restart(app: &Declared) -> Restart {
 }
 
 fn watch(app: &Declared, place: &Place, checker: &mut Checker) -> Option<Watch> {
-    let declared = match app.watch.as_ref()? {
-        Either::Short(Flag(false)) => return None,
-        Either::Short(Flag(true)) => super::super::model::app::Watch::default(),
-        Either::Long(watch) => watch.clone(),
+    let place_of_signal = place.key("watch_signal");
+    let signal = app.watch_signal.as_ref();
+    let signal = signal.and_then(|name| signal::check(name, &place_of_signal, checker));
+    let declared = match &app.watch {
+        None | Some(Either::Short(Flag(false))) => {
+            if signal.is_some() && !place.key("watch").node.is_broken() {
+                let place = Place {
+                    on_key: true,
+                    ..place_of_signal
+                };
+                let message = "`watch_signal` means nothing for an app that is not watched";
+                let problem = place.point(Diagnostic::warning("unused-key", message), "ignored");
+                checker.note(problem.help("write `watch: true` as well, or remove it"));
+            }
+            return None;
+        }
+        Some(Either::Short(Flag(true))) => super::super::model::app::Watch::default(),
+        Some(Either::Long(watch)) => watch.clone(),
     };
     if app.path.is_none() && declared.paths.is_empty() {
         let problem = Diagnostic::warning(
@@ -218,7 +264,6 @@ fn watch(app: &Declared, place: &Place, checker: &mut Checker) -> Option<Watch> 
     }
     let mut exclude: Vec<String> = NEVER_WATCHED.map(str::to_owned).into();
     exclude.extend(declared.exclude.iter().map(|name| name.0.clone()));
-    let signal = app.watch_signal.as_ref();
     Some(Watch {
         paths: declared
             .paths
@@ -228,7 +273,7 @@ fn watch(app: &Declared, place: &Place, checker: &mut Checker) -> Option<Watch> 
         exclude,
         debounce: declared.debounce.map(|debounce| debounce.0),
         gitignore: declared.gitignore.is_none_or(|Flag(on)| on),
-        signal: signal.and_then(|name| signal::check(name, &place.key("watch_signal"), checker)),
+        signal,
     })
 }
 
@@ -300,7 +345,7 @@ fn file(file: &File, place: &Place, checker: &mut Checker) -> Option<FileSpec> {
 
 /// Warns of a template that is none. It is an error only when the file is written, and then of that app alone.
 fn warn_of_template(content: &str, place: &Place, checker: &mut Checker) {
-    if let Err(error) = gotmpl::Template::new("content").parse(content) {
+    if let Err(error) = template::check(content) {
         let message = format!("this is no template of Go: {error}");
         let problem = place.point(
             Diagnostic::warning("template", message),

@@ -192,7 +192,14 @@ fn warn_of_unused(kind: ForwardType, values: &Place, checker: &mut Checker) {
                 "`{key}` means nothing for a forward of type `{}`",
                 kind.word()
             );
-            let warning = Diagnostic::warning("unused-key", message).at(entry.key_span, "ignored");
+            let types: Vec<&str> = ForwardType::ALL
+                .iter()
+                .filter(|&&other| used_by(other).contains(&key))
+                .map(|other| other.word())
+                .collect();
+            let warning = Diagnostic::warning("unused-key", message)
+                .at(entry.key_span, "ignored")
+                .help(format!("remove it: it is a key of {}", types.join(", ")));
             checker.note(values.through(warning));
         }
     }
@@ -215,13 +222,14 @@ fn kind_of(
                 checker,
             )?;
             let host = target.trim().trim_start_matches('[').trim_end_matches(']');
-            if host.contains(['/', ' ', '@']) {
+            let is_address = host.parse::<std::net::IpAddr>().is_ok();
+            if !is_address && host.contains(['/', ' ', '@', ':']) {
                 let message = format!("`{target}` is not a host");
                 checker.wrong(
                     &place.key("proxy_hostname"),
                     message,
                     "",
-                    "write the host alone, without scheme, path or port",
+                    "write the host alone, without scheme and path; its port is the R of `ports`",
                 );
                 return None;
             }
@@ -307,7 +315,12 @@ fn cluster(
         );
         return None;
     }
-    if given.is_empty() && !choices.iter().any(|key| place.key(key).node.is_broken()) {
+    let found_wrong = |key: &&str| {
+        let node = place.key(key).node;
+        let mut entries = node.entries().iter();
+        node.is_broken() || (*key == "labels" && entries.any(|entry| entry.value.is_broken()))
+    };
+    if given.is_empty() && !choices.iter().any(found_wrong) {
         let message = format!(
             "a forward of type `{}` does not say what in the cluster is meant",
             kind.word()
@@ -347,21 +360,50 @@ fn required(
     found
 }
 
+/// What a forward listens on.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Listener<'a> {
+    /// A host name of its own.
+    Name(&'a str),
+    /// 127.0.0.1.
+    Here,
+    /// A machine that ssh reaches, with these arguments.
+    Remote(&'a str, &'a [String]),
+}
+
+impl<'a> Listener<'a> {
+    fn of(forward: &'a Forward) -> Option<Self> {
+        match (&forward.kind, forward.hostname.as_deref()) {
+            (ForwardKind::SshRemote(ssh), _) => Some(Self::Remote(&ssh.remote, &ssh.args)),
+            // Several pods may be meant, and of each a container of its own.
+            (ForwardKind::KubernetesRemote { .. }, _) => None,
+            (_, Some(name)) => Some(Self::Name(name)),
+            (_, None) => Some(Self::Here),
+        }
+    }
+
+    const fn shown(self) -> &'a str {
+        match self {
+            Self::Name(name) | Self::Remote(name, _) => name,
+            Self::Here => "127.0.0.1",
+        }
+    }
+}
+
 /// Checks that no two forwards listen on the same port of the same address.
 pub(super) fn check_listeners(forwards: &[(Forward, Place)], checker: &mut Checker) {
-    let mut taken: HashMap<(Option<&str>, u16), (&str, &Place)> = HashMap::new();
-    for (forward, place) in forwards
-        .iter()
-        .filter(|(forward, _)| forward.kind.listens_here())
-    {
+    let mut taken: HashMap<(Listener, u16), (&str, &Place)> = HashMap::new();
+    for (forward, place) in forwards {
+        let Some(listener) = Listener::of(forward) else {
+            continue;
+        };
         for pair in &forward.ports {
-            let host = forward.hostname.as_deref();
-            let first = taken.get(&(host, pair.listen)).copied();
+            let first = taken.get(&(listener, pair.listen)).copied();
             match first {
                 // Within one forward that was told before.
                 Some((name, _)) if name == forward.name => {}
                 Some((name, first)) => {
-                    let on = host.unwrap_or("127.0.0.1");
+                    let on = listener.shown();
                     let message = format!(
                         "the forwards `{name}` and `{}` both listen on {on}:{}",
                         forward.name, pair.listen
@@ -372,11 +414,16 @@ pub(super) fn check_listeners(forwards: &[(Forward, Place)], checker: &mut Check
                         .key("ports")
                         .point(Diagnostic::error("duplicate-port", message), "");
                     let problem = problem.also(ports(first), format!("`{name}` does already"));
-                    checker
-                        .note(problem.help("give one of them another port, or another `hostname`"));
+                    let help = match listener {
+                        Listener::Remote(..) => {
+                            "give one of them another port L, or another `remote`"
+                        }
+                        _ => "give one of them another port, or another `hostname`",
+                    };
+                    checker.note(problem.help(help));
                 }
                 None => {
-                    taken.insert((host, pair.listen), (&forward.name, place));
+                    taken.insert((listener, pair.listen), (&forward.name, place));
                 }
             }
         }

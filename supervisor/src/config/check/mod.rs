@@ -42,7 +42,9 @@ pub(super) fn project(
         .unwrap_or_default();
     if declared.local.is_empty()
         && declared.forward.is_empty()
-        && !effective.place.key("local").complete
+        && !["local", "forward"]
+            .iter()
+            .any(|key| effective.place.key(key).complete)
     {
         let problem = Diagnostic::warning(
             "nothing-to-run",

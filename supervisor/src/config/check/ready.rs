@@ -1,5 +1,7 @@
 //! When an app counts as ready.
 
+use std::net::Ipv6Addr;
+
 use monday_shared::duration::Span as Time;
 
 use super::super::model::app::{App, Ready, ReadyWord};
@@ -57,6 +59,12 @@ fn monitoring_url(
         checker.note(problem.help("write `monitoring: {port: ..., url: /...}` into the app"));
         return None;
     };
+    if !port.parse::<u16>().is_ok_and(|port| port > 0) {
+        let message = format!("`ready: monitoring` needs a port, but `{}` is none", &*port);
+        let place = place.key("monitoring").key("port");
+        checker.wrong(&place, message, "", "write a number from 1 to 65535");
+        return None;
+    }
     let slash = if url.starts_with('/') { "" } else { "/" };
     Some(format!(
         "http://{}:{}{slash}{}",
@@ -66,8 +74,16 @@ fn monitoring_url(
     ))
 }
 
+/// Whether there is a scheme, and a host behind it.
 fn is_url(text: &str) -> bool {
-    text.starts_with("http://") || text.starts_with("https://")
+    let rest = text
+        .strip_prefix("http://")
+        .or_else(|| text.strip_prefix("https://"));
+    let authority = rest.map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default());
+    let host = authority.map(|authority| authority.rsplit('@').next().unwrap_or_default());
+    host.is_some_and(|host| {
+        !host.is_empty() && !host.starts_with(':') && !host.contains(char::is_whitespace)
+    })
 }
 
 /// What is tried: exactly one thing.
@@ -118,7 +134,7 @@ fn kind(ready: &Ready, place: &Place, checker: &mut Checker) -> Option<ProbeKind
                 &place,
                 format!("`{}` is not HOST:PORT", &**text),
                 "",
-                "write `localhost:8080`, for example",
+                "write `localhost:8080`, for example; an IPv6 address needs brackets: `[::1]:8080`",
             );
             None
         }
@@ -140,6 +156,13 @@ fn kind(ready: &Ready, place: &Place, checker: &mut Checker) -> Option<ProbeKind
 
 fn is_host_and_port(text: &str) -> bool {
     text.rsplit_once(':').is_some_and(|(host, port)| {
-        !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0)
+        let in_brackets = host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'));
+        let is_host = match in_brackets {
+            Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+            None => !host.is_empty() && !host.contains([':', '/', '[', ']', ' ']),
+        };
+        is_host && port.parse::<u16>().is_ok_and(|port| port > 0)
     })
 }

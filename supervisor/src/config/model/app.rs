@@ -177,7 +177,7 @@ words! {
     RestartPolicy, "a restart policy" {
         /// Never.
         #[default]
-        No = "no" | "false" | "off" | "never",
+        No = "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" | "never",
         /// When it failed.
         OnFailure = "on-failure" | "on_failure",
         /// Whatever its status.

@@ -136,7 +136,7 @@ impl<'de> Deserialize<'de> for Value {
             fn visit_str<E: Error>(self, text: &str) -> Result<String, E> {
                 if text.contains('\0') {
                     return Err(E::custom(
-                        "there is a NUL character, which no variable can hold",
+                        "there is a NUL character, which no variable can hold\nremove the `\\0`",
                     ));
                 }
                 Ok(text.to_owned())

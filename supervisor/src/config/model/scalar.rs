@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::str::FromStr;
 
-use monday_shared::duration::Span;
+use monday_shared::duration::{Span, SpanError};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -137,9 +137,10 @@ impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         scalar(deserializer, "a span of time such as `10s`", |text| {
             let unit = "\nwrite a number with its unit, as in `250ms`, `10s` or `1m 30s`";
-            Span::from_str(text)
-                .map(Self)
-                .map_err(|_| format!("`{text}` is not a span of time{unit}"))
+            Span::from_str(text).map(Self).map_err(|error| match error {
+                SpanError::NoSpan(_) => format!("`{text}` is not a span of time{unit}"),
+                SpanError::TooLong(_) => format!("{error}\nwrite a shorter one, as in `10s`"),
+            })
         })
     }
 }

@@ -161,7 +161,10 @@ fn commands_may_be_a_text_or_a_list_with_or_without_the_section() {
         "setup:\n- x",
     ] {
         assert_eq!(
-            app(&format!("name: a\n{setup}")).setup.unwrap().commands,
+            app(&format!("name: a\npath: /x\n{setup}"))
+                .setup
+                .unwrap()
+                .commands,
             ["x"],
             "{setup}"
         );

@@ -7,6 +7,7 @@ mod keys;
 mod mistakes;
 mod plans;
 mod reference;
+mod texts;
 mod yaml;
 
 use super::project::{App, Forward};

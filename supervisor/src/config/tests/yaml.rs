@@ -371,25 +371,26 @@ fn a_tab_is_named_as_what_it_is() {
 fn what_is_no_yaml_has_a_position_and_a_hint() {
     for (text, place) in [
         ("projects:\n- name: p: q\n", "2:10"),
-        ("projects: [a, b\nx: 1\n", "2:1"),
+        ("projects: [a, b\nx: 1\n", "2:2"),
         ("projects: 'p\n", "1:11"),
         ("projects:\n  - name: p\n local: x\n", "3:2"),
         ("projects: @p\n", "1:11"),
-        ("projects: {a: 1\n", "2:1"),
-        ("projects: \"\\q\"\n", "1:1"),
+        ("projects: {a: 1\n", "1:15"),
+        ("projects: \"\\q\"\n", "1:11"),
         ("a\nprojects: x\n", "2:9"),
     ] {
-        let found = problems(&read(text));
+        let report = read(text).unwrap_err();
+        let found: Vec<String> = report
+            .diagnostics
+            .iter()
+            .map(|problem| short(problem, &report))
+            .collect();
         assert_eq!(found.len(), 1, "{text:?} {found:?}");
         assert!(
-            found[0].starts_with("E syntax monday.yaml:"),
-            "{text:?} {found:?}"
-        );
-        let line = place.split(':').next().unwrap();
-        assert!(
-            found[0].starts_with(&format!("E syntax monday.yaml:{line}")),
+            found[0].starts_with(&format!("E syntax monday.yaml:{place} ")),
             "{text:?} {place} {found:?}"
         );
+        assert!(!report.diagnostics[0].help.is_empty(), "{text:?}");
     }
 }
 
@@ -404,7 +405,7 @@ fn an_error_in_one_file_does_not_hide_those_of_another() {
     ]);
     let found = problems(&result);
     for part in [
-        "E syntax monday.a.yaml:3:1",
+        "E syntax monday.a.yaml:2:9",
         "E unknown-anchor monday.b.yaml:3:17",
         "W unknown-key monday.b.yaml:2:3 unknown key `nam`",
     ] {
