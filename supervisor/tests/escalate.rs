@@ -41,6 +41,7 @@ fn user() {
         has_names: true,
         low_port: None,
         helper: HELPER.into(),
+        may_ask: true,
     });
     let Settled {
         prefix, warning, ..
