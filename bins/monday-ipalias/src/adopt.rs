@@ -2,12 +2,11 @@
 
 use std::cell::RefCell;
 use std::fmt;
-use std::path::Path;
 
 use serde::Serialize;
 
 use crate::error::Error;
-use crate::hosts::adoption::{Taken, without};
+use crate::hosts::adoption::{Taken, Without, without};
 use crate::hosts::file::HostsFile;
 use crate::settings::Settings;
 use monday_shared::hostname::Hostname;
@@ -53,28 +52,42 @@ pub fn adopt(settings: Settings, names: &[String], dry_run: bool) -> Result<Adop
         .collect::<Result<Vec<Hostname>, Error>>()?;
     let path = settings.hosts_file;
     let mut file = HostsFile::new(path.clone(), settings.how);
-    let malformed = |source| Error::Malformed {
-        file: path.clone(),
-        source,
-    };
-    let content = file.read()?.unwrap_or_default();
-    let (_, mut taken) = without(&content, &names).map_err(malformed)?;
-    refuse_own_name(&path, &taken)?;
-    if !dry_run && !taken.is_empty() {
-        // The edit is made again where others write meanwhile; the last one counts.
-        let last = RefCell::new(taken);
-        file.update(&|content| {
-            let Some(content) = content else {
-                return Ok(None);
+    let own = own_name();
+    let is_own = |name: &str| is_own(&own, name);
+    let without = |content: Option<&[u8]>| without(content.unwrap_or_default(), &names, &is_own);
+    let done = if dry_run {
+        file.read_as(&without)?
+    } else {
+        // The edit is made again where others write meanwhile; the last one that took something counts, and one that may
+        // not take all of it takes nothing.
+        let last = RefCell::new(None::<Without>);
+        file.update_and_wait_for_late_writes(&|content| {
+            let done = without(content)?;
+            let new = if done.kept.is_empty() {
+                content.is_some().then(|| done.content.clone())
+            } else {
+                content.map(<[u8]>::to_vec)
             };
-            let (new, taken) = without(content, &names)?;
-            if !taken.is_empty() {
-                last.replace(taken);
+            let counts = |last: &Without| {
+                done.taken.is_empty() && done.kept.is_empty() && !last.taken.is_empty()
+            };
+            if !last.borrow().as_ref().is_some_and(counts) {
+                last.replace(Some(done));
             }
-            Ok(Some(new))
+            Ok(new)
         })?;
-        taken = last.into_inner();
+        last.into_inner()
+            .map_or_else(|| file.read_as(&without), Ok)?
+    };
+    if let Some(Taken { line, name, .. }) = done.kept.first() {
+        return Err(Error::OwnName {
+            file: path,
+            line: *line,
+            name: name.to_string(),
+            own,
+        });
     }
+    let taken = done.taken;
     let not_found = names
         .iter()
         .filter(|name| !taken.iter().any(|taken| taken.name == **name))
@@ -98,22 +111,16 @@ impl From<Taken> for Adopted {
     }
 }
 
-/// The line `127.0.1.1 box` of Debian and Ubuntu is what the machine finds itself by.
-fn refuse_own_name(file: &Path, taken: &[Taken]) -> Result<(), Error> {
+/// The machine's own name. The line `127.0.1.1 box` of Debian and Ubuntu is what the machine finds itself by.
+#[must_use]
+pub fn own_name() -> String {
     let own = nix::unistd::gethostname().unwrap_or_default();
-    let own = own.to_string_lossy();
-    match taken.iter().find(|taken| is_own(&own, taken.name.as_str())) {
-        Some(taken) => Err(Error::OwnName {
-            file: file.to_owned(),
-            line: taken.line,
-            name: taken.name.to_string(),
-        }),
-        None => Ok(()),
-    }
+    own.to_string_lossy().into_owned()
 }
 
 /// Whether that is the machine's name, with or without its domain.
-fn is_own(own: &str, name: &str) -> bool {
+#[must_use]
+pub fn is_own(own: &str, name: &str) -> bool {
     let first = |name: &str| {
         name.split('.')
             .next()
@@ -196,6 +203,11 @@ mod tests {
         let (refused, now) = adopt_in(&file, &["api.local", own.as_str()], false);
         assert!(matches!(refused, Err(Error::OwnName { line: 1, .. })));
         assert_eq!(now, file, "all or nothing");
+        // Nor is anything else taken from that line, which is Debian's.
+        let file = format!("127.0.1.1 {own} api.local\n");
+        let (refused, now) = adopt_in(&file, &["api.local"], false);
+        assert!(matches!(refused, Err(Error::OwnName { line: 1, .. })));
+        assert_eq!(now, file);
     }
 
     #[test]

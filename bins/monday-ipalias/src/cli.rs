@@ -66,6 +66,12 @@ struct HostsArgs {
     #[arg(long, value_name = "PATH")]
     hosts_file: Option<PathBuf>,
 
+    /// Keep the hosts file a copy of this one, with the names added; a name that this one has, too, is ours there
+    ///
+    /// For a private hosts file, such as monday-run gives to a program. Whatever else stands in the hosts file goes.
+    #[arg(long, value_name = "FILE")]
+    base: Option<PathBuf>,
+
     /// Where addresses are taken from; a part of 127.0.0.0/8
     #[arg(long, value_name = "CIDR", default_value = "127.77.0.0/16")]
     range: Range,
@@ -204,6 +210,9 @@ impl Cli {
     }
 
     fn hosts_file(&self, standing: Standing) -> Result<&Path, PrivilegeError> {
+        if standing.user().is_some() && self.hosts.base.is_some() {
+            return Err(PrivilegeError::Base);
+        }
         let default = Path::new(DEFAULT_FILE);
         let named = self.hosts.hosts_file.as_deref().unwrap_or(default);
         // Compared as a text: another path to the same file is a path that a caller has given.
@@ -212,6 +221,25 @@ impl Cli {
             return Err(PrivilegeError::HostsFile { default });
         }
         Ok(named)
+    }
+
+    /// The file that the hosts file is to be a copy of. Never that file itself, and never the machine's own one: it would
+    /// lose what others write there.
+    fn base(&self, hosts_file: &Path) -> Result<Option<PathBuf>, Error> {
+        let Some(base) = &self.hosts.base else {
+            return Ok(None);
+        };
+        let real = |path: &Path| path.canonicalize().ok();
+        let is = |other: &Path| {
+            hosts_file == other
+                || real(hosts_file).is_some_and(|real_path| Some(real_path) == real(other))
+        };
+        if is(base) || is(Path::new(DEFAULT_FILE)) {
+            return Err(Error::Base {
+                file: hosts_file.to_owned(),
+            });
+        }
+        Ok(Some(base.clone()))
     }
 
     /// Where names come from and go to.
@@ -223,11 +251,17 @@ impl Cli {
         let hosts_file = self.hosts_file(standing)?;
         let user = standing.user();
         let leases = LeaseFolder::of(user)?;
+        let base = match self.task() {
+            Task::Serve { .. } | Task::Preview { .. } => self.base(hosts_file)?,
+            // The others are about what stands in the file as it is.
+            _ => None,
+        };
         Ok(Settings {
             how: HowToWrite {
                 in_place: self.hosts.in_place,
                 // What root writes it reads again, so it is not left in a folder of somebody else's.
                 spare_folder: user.is_none().then(|| leases.path().to_owned()),
+                base,
                 only_where_root_rules: user.is_some(),
                 steps: Steps::default(),
             },
@@ -316,6 +350,30 @@ mod tests {
             task("x assign adopt setup"),
             serve(&["adopt", "setup"], &[])
         );
+    }
+
+    #[test]
+    fn only_a_private_file_is_a_copy_of_another_one() {
+        let settings = |line: &str, standing| read(line).unwrap().settings(standing);
+        let private = settings(
+            "x a.local --hosts-file /tmp/h --base /etc/hosts",
+            Standing::Ordinary,
+        );
+        assert_eq!(private.unwrap().how.base, Some("/etc/hosts".into()));
+        for line in [
+            "x a.local --base /tmp/h",
+            "x a.local --hosts-file /etc/../etc/hosts --base /tmp/h",
+            "x a.local --hosts-file /tmp/h --base /tmp/h",
+        ] {
+            let refused = settings(line, Standing::Ordinary);
+            assert!(matches!(refused, Err(Error::Base { .. })), "{line}");
+        }
+        let served = Standing::Serving(monday_shared::identity::Identity::own());
+        let refused = settings("x a.local --base /tmp/h", served);
+        assert!(matches!(
+            refused,
+            Err(Error::Privilege(PrivilegeError::Base))
+        ));
     }
 
     #[test]

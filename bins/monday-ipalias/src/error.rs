@@ -135,15 +135,26 @@ pub enum Error {
     Bind(Box<RpcError>),
     /// A line that must not be taken over.
     #[error(
-        "line {line} of {file} gives this machine's own name {name:?} its address, and stays: give your service another host name"
+        "line {line} of {file} gives this machine's own name {own:?} its address and stays as it is, {name:?} on it included: give \
+         your service another host name"
     )]
     OwnName {
         /// The file.
         file: PathBuf,
         /// The line.
         line: usize,
-        /// The name.
+        /// The name that was asked for.
         name: String,
+        /// The machine's name.
+        own: String,
+    },
+    /// A file cannot be a private copy.
+    #[error(
+        "--base makes a private copy of a hosts file, which {file} is not: name another one with --hosts-file"
+    )]
+    Base {
+        /// The file that would be written.
+        file: PathBuf,
     },
     /// This process was started in a way in which it will not work.
     #[error(transparent)]
@@ -161,7 +172,7 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Hostname { .. } | Self::Address { .. } | Self::PortZero => {
+            Self::Hostname { .. } | Self::Address { .. } | Self::PortZero | Self::Base { .. } => {
                 ErrorKind::InvalidParams
             }
             Self::NotAssigned { .. } | Self::Unassigned { .. } => ErrorKind::NotFound,
@@ -189,6 +200,7 @@ impl Failure for Error {
     fn exit_code(&self) -> u8 {
         match self {
             Self::Privilege(error) if error.is_usage() => exit::USAGE,
+            Self::Base { .. } => exit::USAGE,
             _ => exit::FAILED,
         }
     }

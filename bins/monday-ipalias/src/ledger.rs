@@ -64,7 +64,7 @@ impl Ledger {
             ledger.remove_dead()?;
         }
         // With no names of ours in it, all that this can do is to remove.
-        if let Err(error) = ledger.write_hosts(&is_dead) {
+        if let Err(error) = ledger.write_hosts(&is_dead, false) {
             tracing::warn!("what an earlier run left in the hosts file stays there: {error}");
         }
         Ok(ledger)
@@ -113,7 +113,7 @@ impl Ledger {
     /// Those of [`assign`](Self::assign), and what the hosts file says.
     pub fn preview(&mut self, specs: &[NameSpec]) -> Result<(Names, Option<Vec<u8>>), Error> {
         self.table.extend(self.decide(specs)?);
-        let now = self.hosts.read()?;
+        let now = self.hosts.source()?;
         let new = self.lines()?.within(now.as_deref(), &is_dead);
         let new = new.map_err(|source| Error::Malformed {
             file: self.hosts.path().to_owned(),
@@ -192,7 +192,11 @@ impl Ledger {
             self.looks_to_leave_out -= 1;
             return None;
         }
-        if self.table.is_empty() || (self.trouble.is_none() && !self.hosts.may_have_changed()) {
+        // Without names there is nothing to put right but what others have to do with the file.
+        let concerned = !self.table.is_empty()
+            || self.hosts.awaits_late_writes()
+            || self.hosts.is_private_copy();
+        if !concerned || (self.trouble.is_none() && !self.hosts.may_have_changed()) {
             return None;
         }
         let trouble_before = self.trouble.clone();
@@ -215,7 +219,7 @@ impl Ledger {
     /// What keeps the lines from being removed from the hosts file.
     pub fn close(mut self) -> Result<(), Error> {
         self.table.clear();
-        let cleaned = self.write_hosts(&is_dead);
+        let cleaned = self.write_hosts(&is_dead, true);
         if !self.aliases.mine().is_empty() {
             let _lock = self.leases.lock()?;
             self.write_lease_and_aliases();
@@ -240,7 +244,13 @@ impl Ledger {
     }
 
     fn lines(&self) -> Result<Lines<'_>, Error> {
-        Lines::of(&self.table, &self.instance, &self.owner, self.companion)
+        Lines::of(
+            &self.table,
+            &self.instance,
+            &self.owner,
+            self.companion,
+            self.hosts.is_private_copy(),
+        )
     }
 
     /// Removes what the dead have left beside the hosts file. The lock of the leases must be held.
@@ -265,7 +275,7 @@ impl Ledger {
         let mut leases = self.leases.living()?;
         leases.retain(|lease| lease.instance != self.instance);
         // A file that cannot be read tells nothing; writing it will fail and say why.
-        let bytes = self.hosts.read().ok().flatten().unwrap_or_default();
+        let bytes = self.hosts.source().ok().flatten().unwrap_or_default();
         let hosts = View::new(&bytes, Some(&self.instance))
             .unwrap_or_else(|_| View::without_blocks(&bytes));
         let world = World {
@@ -319,7 +329,7 @@ impl Ledger {
 
     /// Writes the hosts file, notes whether that is possible, and returns whether there was anything to write.
     fn bring_to_hosts(&mut self, obsolete: &dyn Fn(&Begin) -> bool) -> bool {
-        match self.write_hosts(obsolete) {
+        match self.write_hosts(obsolete, false) {
             Ok(written) => {
                 self.trouble = None;
                 written
@@ -333,7 +343,12 @@ impl Ledger {
         }
     }
 
-    fn write_hosts(&mut self, obsolete: &dyn Fn(&Begin) -> bool) -> Result<bool, Error> {
+    /// `last`: nothing is written after that.
+    fn write_hosts(
+        &mut self,
+        obsolete: &dyn Fn(&Begin) -> bool,
+        last: bool,
+    ) -> Result<bool, Error> {
         let Self {
             table,
             instance,
@@ -341,9 +356,14 @@ impl Ledger {
             companion,
             ..
         } = self;
-        let lines = Lines::of(table, instance, owner, *companion)?;
-        self.hosts
-            .update(&|content| lines.within(content, obsolete))
+        let private = self.hosts.is_private_copy();
+        let lines = Lines::of(table, instance, owner, *companion, private)?;
+        let edit = |content: Option<&[u8]>| lines.within(content, obsolete);
+        if last {
+            self.hosts.update_and_wait_for_late_writes(&edit)
+        } else {
+            self.hosts.update(&edit)
+        }
     }
 
     /// These names as they are now, in this order and spelling.

@@ -376,3 +376,31 @@ fn two_names_exchange_their_addresses_in_one_rewrite() {
     assert!(matches!(unknown, Err(Error::Unassigned { .. })));
     assert_eq!(ledger.list(), before, "nothing was changed");
 }
+
+#[test]
+fn a_private_copy_follows_its_base_with_and_without_names_and_our_names_win_there() {
+    let place = Place::new("");
+    let base = place.folder.path().join("base");
+    fs::write(&base, "127.0.1.3 api.local\n").unwrap();
+    let mut settings = place.settings();
+    settings.how.base = Some(base.clone());
+    let mut ledger = Ledger::open(settings).unwrap();
+    assert_eq!(place.content(), "127.0.1.3 api.local\n");
+    fs::write(&base, "127.0.1.3 api.local\n10.0.0.1 box\n").unwrap();
+    while !place.content().contains("box") {
+        ledger.look_again();
+    }
+    let names = ledger.assign(&specs(&["api.local"])).unwrap();
+    assert!(names.names[0].resolves);
+    assert_eq!(names.names[0].note, None);
+    assert!(place.content().starts_with("10.0.0.1 box\n# monday"));
+    fs::write(&base, "10.0.0.1 box\n10.0.0.2 more\n").unwrap();
+    ledger.look_again();
+    assert!(
+        place
+            .content()
+            .starts_with("10.0.0.1 box\n10.0.0.2 more\n# monday")
+    );
+    ledger.close().unwrap();
+    assert_eq!(place.content(), fs::read_to_string(base).unwrap());
+}

@@ -71,18 +71,13 @@ impl fmt::Display for Listing {
 /// # Errors
 /// What reading the hosts file and the lease folder says.
 pub fn list(settings: Settings) -> Result<Listing, Error> {
-    let path = settings.hosts_file;
-    let bytes = HostsFile::new(path.clone(), settings.how)
-        .read()?
-        .unwrap_or_default();
-    let view = View::new(&bytes, None).map_err(|source| Error::Malformed {
-        file: path.clone(),
-        source,
-    })?;
-    let absolute = std::path::absolute(&path).unwrap_or_else(|_| path.clone());
+    let file = HostsFile::new(settings.hosts_file, settings.how);
+    let view = file.read_as(&|bytes| View::new(bytes.unwrap_or_default(), None))?;
+    let path = file.path();
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let mut leases = settings.leases.living()?;
     leases.retain(|lease| lease.hosts_file == absolute);
-    Ok(listing(&path, &view, &leases))
+    Ok(listing(path, &view, &leases))
 }
 
 fn listing(file: &Path, view: &View, leases: &[Lease]) -> Listing {
@@ -131,7 +126,7 @@ pub fn clean(settings: Settings, dry_run: bool) -> Result<Listing, Error> {
         let dead = settings.leases.remove_dead()?;
         Held::new(settings.loopback).clear_away(&dead, &settings.leases)?;
         HostsFile::new(settings.hosts_file, settings.how)
-            .update(&|content| edited(content, None, &is_dead))?;
+            .update_and_wait_for_late_writes(&|content| edited(content, None, &is_dead))?;
     }
     Ok(gone)
 }

@@ -30,13 +30,14 @@ use clap::ValueEnum;
 use crate::config::project::Hosts;
 use decide::{Decision, Names, decide};
 
-/// By these variables monday-ipalias recognises who called it through sudo or doas.
-pub const CALLER_VARIABLES: [&str; 5] = [
+/// By these variables monday-ipalias recognises who called it through sudo, doas or pkexec.
+pub const CALLER_VARIABLES: [&str; 6] = [
     "SUDO_UID",
     "SUDO_GID",
     "SUDO_USER",
     "SUDO_COMMAND",
     "DOAS_USER",
+    "PKEXEC_UID",
 ];
 
 /// `--escalate`: how monday-ipalias may become root.

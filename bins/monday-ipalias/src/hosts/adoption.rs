@@ -7,10 +7,9 @@
 //! for.
 
 use std::net::{IpAddr, Ipv6Addr};
-use std::ops::Range;
 
-use super::block::{Malformed, blocks};
-use super::text::{Line, lines};
+use super::block::Malformed;
+use super::extraction;
 use monday_shared::hostname::Hostname;
 
 /// A name that was taken out of a foreign line.
@@ -38,95 +37,63 @@ fn is_its_pseudo_address(ip: Ipv6Addr) -> bool {
     zeros == [0; 4] && [a, b, c] == [0x127, 0, 1] && format!("{d:x}").parse::<u8>().is_ok()
 }
 
-/// The file without these names on lines of the Go tool; a line that names nothing else goes as a whole. Every other
-/// byte stays.
+/// What became of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Without {
+    /// Its content.
+    pub content: Vec<u8>,
+    /// What was taken out.
+    pub taken: Vec<Taken>,
+    /// What was asked for and stands on a line that names the machine itself. Such a line stays whole.
+    pub kept: Vec<Taken>,
+}
+
+/// The file without these names on lines of the Go tool. Of a line that names the machine itself (`is_own` says that of a
+/// name) nothing is taken.
 ///
 /// # Errors
 /// [`Malformed`] if it cannot be said which lines are foreign.
-pub fn without(content: &[u8], names: &[Hostname]) -> Result<(Vec<u8>, Vec<Taken>), Malformed> {
-    let blocks = blocks(content)?;
-    let ours = |line: &Line<'_>| {
-        blocks
+pub fn without(
+    content: &[u8],
+    names: &[Hostname],
+    is_own: &dyn Fn(&str) -> bool,
+) -> Result<Without, Malformed> {
+    let (mut taken, mut kept) = (Vec::new(), Vec::new());
+    let content = extraction::without(content, &mut |line, word| {
+        let wanted = names
             .iter()
-            .any(|block| block.span.contains(&line.span.start))
-    };
-    let mut out = Vec::with_capacity(content.len());
-    let mut taken = Vec::new();
-    for line in lines(content) {
-        let whole = &content[line.span.clone()];
-        let words = words_with_places(line.content);
-        let ip = words
-            .first()
-            .and_then(|(_, word)| word.parse::<IpAddr>().ok());
-        let Some(ip) = ip.filter(|ip| is_of_the_go_tool(*ip) && !ours(&line)) else {
-            out.extend_from_slice(whole);
-            continue;
+            .find(|name| word.text.eq_ignore_ascii_case(name.as_str()));
+        let Some(name) = wanted.filter(|_| is_of_the_go_tool(line.ip)) else {
+            return false;
         };
-        let wanted = |word: &str| {
-            names
-                .iter()
-                .find(|name| word.eq_ignore_ascii_case(name.as_str()))
+        let this = Taken {
+            line: line.number,
+            ip: line.ip,
+            name: name.clone(),
         };
-        let (go, stay): (Vec<_>, Vec<_>) = words[1..]
-            .iter()
-            .partition(|(_, word)| wanted(word).is_some());
-        taken.extend(go.iter().filter_map(|(_, word)| {
-            Some(Taken {
-                line: line.number,
-                ip,
-                name: wanted(word)?.clone(),
-            })
-        }));
-        if !go.is_empty() && stay.is_empty() {
-            continue;
-        }
-        let mut cursor = 0;
-        for (place, _) in go {
-            // The blanks before it go along.
-            let blanks = whole[..place.start]
-                .iter()
-                .rev()
-                .take_while(|byte| byte.is_ascii_whitespace())
-                .count();
-            out.extend_from_slice(&whole[cursor..place.start - blanks]);
-            cursor = place.end;
-        }
-        out.extend_from_slice(&whole[cursor..]);
-    }
-    Ok((out, taken))
-}
-
-/// The words before the comment with where they stand in the line, as far as they are text.
-fn words_with_places(content: &[u8]) -> Vec<(Range<usize>, String)> {
-    let end = content
-        .iter()
-        .position(|byte| *byte == b'#')
-        .unwrap_or(content.len());
-    let mut words = Vec::new();
-    let mut at = 0;
-    for word in content[..end].split(u8::is_ascii_whitespace) {
-        if !word.is_empty() {
-            let text = String::from_utf8_lossy(word).into_owned();
-            words.push((at..at + word.len(), text));
-        }
-        at += word.len() + 1;
-    }
-    words
+        let stays = line.names.iter().any(|word| is_own(&word.text));
+        if stays { &mut kept } else { &mut taken }.push(this);
+        !stays
+    })?;
+    Ok(Without {
+        content,
+        taken,
+        kept,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     fn names(names: &[&str]) -> Vec<Hostname> {
         names.iter().map(|name| name.parse().unwrap()).collect()
     }
 
     fn text_without(content: &str, gone: &[&str]) -> (String, Vec<(usize, String)>) {
-        let (new, taken) = without(content.as_bytes(), &names(gone)).unwrap();
+        let done = without(content.as_bytes(), &names(gone), &|_| false).unwrap();
+        let (new, taken) = (done.content, done.taken.into_iter());
         let taken = taken
-            .into_iter()
             .map(|taken| (taken.line, taken.name.to_string()))
             .collect();
         (String::from_utf8(new).unwrap(), taken)
@@ -165,10 +132,14 @@ mod tests {
     #[test]
     fn every_other_byte_stays() {
         let file = b"127.0.1.1 box\r\n\xff\xfe\r\n127.0.1.2 api.local\r\n# no end".as_slice();
-        let (new, _) = without(file, &names(&["api.local"])).unwrap();
+        let content_without = |file: &[u8]| {
+            let names = names(&["api.local"]);
+            without(file, &names, &|_| false).unwrap().content
+        };
+        let new = content_without(file);
         assert_eq!(new, b"127.0.1.1 box\r\n\xff\xfe\r\n# no end");
         let last = b"a\n127.0.1.2 api.local".as_slice();
-        assert_eq!(without(last, &names(&["api.local"])).unwrap().0, b"a\n");
+        assert_eq!(content_without(last), b"a\n");
     }
 
     #[test]
@@ -181,13 +152,12 @@ mod tests {
         );
     }
 
-    proptest! {
-        #[test]
-        fn nothing_is_lost_but_what_was_asked_for(content in proptest::collection::vec(any::<u8>(), 0..300)) {
-            if let Ok((new, taken)) = without(&content, &names(&["never.there"])) {
-                prop_assert_eq!(new, content);
-                prop_assert!(taken.is_empty());
-            }
-        }
+    #[test]
+    fn a_line_that_names_the_machine_stays_whole() {
+        let file = b"127.0.1.1 box api.local\n127.0.1.2 api.local\n";
+        let done = without(file, &names(&["api.local"]), &|name| name == "box").unwrap();
+        assert_eq!(done.content, b"127.0.1.1 box api.local\n");
+        let lines = |taken: &[Taken]| taken.iter().map(|taken| taken.line).collect::<Vec<_>>();
+        assert_eq!((lines(&done.taken), lines(&done.kept)), (vec![2], vec![1]));
     }
 }

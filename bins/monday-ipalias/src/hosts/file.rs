@@ -26,6 +26,16 @@ const QUIET: Duration = Duration::from_millis(30);
 /// How long to go on trying while others write.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// How long a file that makes no sense is taken to be unfinished: no editor pauses for so long in the middle. It is less
+/// than [`PATIENCE`], so that what is wrong with the file is said in the end.
+const UNFINISHED: Duration = Duration::from_secs(1);
+
+/// How long to wait until something that makes no sense yet is looked at again.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// An editor that has opened the file before it was displaced has this long to write, before we look for the last time.
+const LATE: Duration = Duration::from_millis(50);
+
 /// How the file is written.
 #[derive(Clone, Debug, Default)]
 pub struct HowToWrite {
@@ -33,6 +43,9 @@ pub struct HowToWrite {
     pub in_place: bool,
     /// Where a journal may be where none can be made beside the file.
     pub spare_folder: Option<PathBuf>,
+    /// The file that this one is a copy of, with our lines added: whatever is written is made from what that one holds, and
+    /// it is written again when that one changes.
+    pub base: Option<PathBuf>,
     /// Only where nobody but root can put something else in the file's place: root writes for somebody else.
     pub only_where_root_rules: bool,
     /// Is told of each step.
@@ -46,6 +59,8 @@ pub struct HostsFile {
     how: HowToWrite,
     /// As it was when we last looked and found nothing to do.
     known: Option<Signature>,
+    /// The same for the base.
+    known_base: Option<Signature>,
     /// The files that our writes have displaced.
     displaced: Displaced,
 }
@@ -68,7 +83,25 @@ impl HostsFile {
             path,
             how,
             known: None,
+            known_base: None,
             displaced: Displaced::default(),
+        }
+    }
+
+    /// Whether it is a copy of another file.
+    #[must_use]
+    pub fn is_private_copy(&self) -> bool {
+        self.how.base.is_some()
+    }
+
+    /// What its content is made from: what it holds, or what the file holds that it is a copy of.
+    ///
+    /// # Errors
+    /// [`Error::Hosts`].
+    pub fn source(&self) -> Result<Option<Vec<u8>>, Error> {
+        match self.how.base {
+            Some(_) => Ok(self.base()?.map(|base| base.bytes)),
+            None => self.read(),
         }
     }
 
@@ -78,13 +111,50 @@ impl HostsFile {
         &self.path
     }
 
-    /// What it holds; `None` if there is no such file.
+    /// What it holds; `None` if there is no such file. One that a crash has torn is read as it will be once it is repaired.
     ///
     /// # Errors
     /// [`Error::Hosts`].
     pub fn read(&self) -> Result<Option<Vec<u8>>, Error> {
         let snapshot = Snapshot::take(&self.path).map_err(|source| self.failed("read", source))?;
-        Ok(snapshot.map(|snapshot| snapshot.bytes))
+        Ok(snapshot.map(|snapshot| self.whole(snapshot.bytes)))
+    }
+
+    /// Reads it and what stands in it. Where that makes no sense, it is taken to be in the middle of being written and read
+    /// again for a while.
+    ///
+    /// # Errors
+    /// [`Error::Hosts`]; [`Error::Malformed`] if it goes on making no sense.
+    pub fn read_as<T>(
+        &self,
+        parse: &dyn Fn(Option<&[u8]>) -> Result<T, Malformed>,
+    ) -> Result<T, Error> {
+        let begin = Instant::now();
+        loop {
+            let now = Snapshot::take(&self.path).map_err(|source| self.failed("read", source))?;
+            let wait = Self::wait_for_sense(now.as_ref(), begin);
+            let whole = now.map(|now| self.whole(now.bytes));
+            match (parse(whole.as_deref()), wait) {
+                (Err(_), Some(wait)) => std::thread::sleep(wait),
+                (parsed, _) => return parsed.map_err(|source| self.malformed(source)),
+            }
+        }
+    }
+
+    /// A content, or what a journal makes of it.
+    fn whole(&self, content: Vec<u8>) -> Vec<u8> {
+        let Ok(location) = Location::of(&self.path) else {
+            return content;
+        };
+        let journals = Journal::places(&location, self.how.spare_folder.as_deref());
+        let journals = journals
+            .iter()
+            .filter_map(|place| Journal::read(place).ok()?);
+        let torn = |journal: &Journal| content != journal.old && journal.explains(&content);
+        match journals.into_iter().find(torn) {
+            Some(journal) => journal.new,
+            None => content,
+        }
     }
 
     /// Whether it may differ from what the last [`update`](Self::update) left.
@@ -93,6 +163,34 @@ impl HostsFile {
         !self.displaced.is_empty()
             || self.known.is_none()
             || self.known != Signature::of(&self.path)
+            || self.base_has_changed()
+    }
+
+    /// Whether the file that this one is a copy of differs from what it was copied from.
+    #[must_use]
+    pub fn base_has_changed(&self) -> bool {
+        let base = self.how.base.as_deref();
+        base.is_some_and(|base| self.known_base != Signature::of(base))
+    }
+
+    /// Whether writes of others may come into files that ours have displaced.
+    #[must_use]
+    pub fn awaits_late_writes(&self) -> bool {
+        !self.displaced.is_empty()
+    }
+
+    /// [`update`](Self::update), as the last thing that is done with the file: where it has displaced a file, it waits a
+    /// moment for whoever has that one open, and looks once more.
+    ///
+    /// # Errors
+    /// Those of [`update`](Self::update).
+    pub fn update_and_wait_for_late_writes(&mut self, edit: Edit<'_>) -> Result<bool, Error> {
+        let written = self.update(edit)?;
+        if !self.awaits_late_writes() {
+            return Ok(written);
+        }
+        std::thread::sleep(LATE);
+        Ok(self.update(edit)? || written)
     }
 
     /// Makes the file what `edit` makes of it and returns whether anything had to be written. What a crash has left is
@@ -110,7 +208,8 @@ impl HostsFile {
             .iter()
             .any(|place| place.symlink_metadata().is_ok())
             || location.beside("new").symlink_metadata().is_ok();
-        if !left_over && self.needs_nothing(&location, edit)? {
+        let begin = Instant::now();
+        if !left_over && self.needs_nothing(&location, edit, begin)? {
             return Ok(false);
         }
         self.check_rights(&location)?;
@@ -119,17 +218,22 @@ impl HostsFile {
         recover(&location, &journals).map_err(|source| self.failed("repair", source))?;
         remove_if_there(&location.beside("new"))
             .map_err(|source| self.failed("clean up beside", source))?;
-        self.write_until_settled(&location, &journals, edit)
+        self.write_until_settled(&location, &journals, edit, begin)
     }
 
     /// Whether the file is what it should be already; the lock is not needed to find that out, nor any right to write.
-    fn needs_nothing(&mut self, location: &Location, edit: Edit<'_>) -> Result<bool, Error> {
-        let now = self.snapshot(location)?;
-        let wish = self.wish(now.as_ref(), edit)?;
-        if wish.is_none() {
+    fn needs_nothing(
+        &mut self,
+        location: &Location,
+        edit: Edit<'_>,
+        begin: Instant,
+    ) -> Result<bool, Error> {
+        let looked = self.look(location, edit, begin)?;
+        let done = looked.as_ref().is_some_and(|(_, wish)| wish.is_none());
+        if let Some((now, None)) = looked {
             self.settled(now.as_ref());
         }
-        Ok(wish.is_none())
+        Ok(done)
     }
 
     fn write_until_settled(
@@ -137,16 +241,11 @@ impl HostsFile {
         location: &Location,
         journals: &[PathBuf],
         edit: Edit<'_>,
+        begin: Instant,
     ) -> Result<bool, Error> {
-        let begin = Instant::now();
         let mut written = false;
-        while begin.elapsed() < PATIENCE {
-            let old = self.snapshot(location)?;
-            if let Some(wait) = self.wait_for_quiet(old.as_ref()) {
-                std::thread::sleep(wait);
-                continue;
-            }
-            let Some(Wish { new, late }) = self.wish(old.as_ref(), edit)? else {
+        while let Some((old, wish)) = self.look(location, edit, begin)? {
+            let Some(Wish { new, late }) = wish else {
                 self.settled(old.as_ref());
                 return Ok(written);
             };
@@ -165,6 +264,42 @@ impl HostsFile {
         Err(Error::Overtaken {
             file: self.path.clone(),
         })
+    }
+
+    /// The file, and what it should hold if that is not what it holds. While it looks as if somebody were in the middle of
+    /// writing it, it is looked at again; nothing is returned if that does not end.
+    fn look(
+        &mut self,
+        location: &Location,
+        edit: Edit<'_>,
+        begin: Instant,
+    ) -> Result<Option<(Option<Snapshot>, Option<Wish>)>, Error> {
+        while begin.elapsed() < PATIENCE {
+            let now = self.snapshot(location)?;
+            let base = self.base()?;
+            let busy = Self::wait_for_quiet(now.as_ref(), self.known)
+                .or_else(|| Self::wait_for_quiet(base.as_ref(), self.known_base));
+            if let Some(wait) = busy {
+                std::thread::sleep(wait);
+                continue;
+            }
+            match self.wish(now.as_ref(), base.as_ref(), edit) {
+                Ok(wish) => {
+                    if let Some(base) = base {
+                        self.known_base = Some(Signature::from(&base.meta));
+                    }
+                    return Ok(Some((now, wish)));
+                }
+                Err(error) => {
+                    let read = if base.is_some() { &base } else { &now };
+                    match Self::wait_for_sense(read.as_ref(), begin) {
+                        Some(wait) => std::thread::sleep(wait),
+                        None => return Err(error),
+                    }
+                }
+            }
+        }
+        Ok(None)
     }
 
     fn write(
@@ -193,15 +328,36 @@ impl HostsFile {
         Snapshot::take(&location.file).map_err(|source| self.failed("read", source))
     }
 
-    /// What the file should hold, if that is not what it holds.
-    fn wish(&mut self, now: Option<&Snapshot>, edit: Edit<'_>) -> Result<Option<Wish>, Error> {
-        let holds = now.map(|now| now.bytes.as_slice());
-        let late = self.displaced.late_write(now, self.known);
-        let source = late.as_ref().map_or(holds, |late| Some(&late.bytes));
-        let new = edit(source).map_err(|source| Error::Malformed {
-            file: self.path.clone(),
+    /// What the file is a copy of, where it is one.
+    fn base(&self) -> Result<Option<Snapshot>, Error> {
+        let Some(base) = &self.how.base else {
+            return Ok(None);
+        };
+        Snapshot::take(base).map_err(|source| Error::Hosts {
+            what: "read",
+            file: base.clone(),
             source,
-        })?;
+        })
+    }
+
+    /// What the file should hold, if that is not what it holds.
+    fn wish(
+        &mut self,
+        now: Option<&Snapshot>,
+        base: Option<&Snapshot>,
+        edit: Edit<'_>,
+    ) -> Result<Option<Wish>, Error> {
+        let holds = now.map(|now| now.bytes.as_slice());
+        let late = match self.how.base {
+            Some(_) => None,
+            None => self.displaced.late_write(now, self.known),
+        };
+        let source = match (&self.how.base, &late) {
+            (Some(_), _) => base.map(|base| base.bytes.as_slice()),
+            (None, Some(late)) => Some(late.bytes.as_slice()),
+            (None, None) => holds,
+        };
+        let new = edit(source).map_err(|source| self.malformed(source))?;
         Ok((new.as_deref() != holds).then_some(Wish { new, late }))
     }
 
@@ -210,13 +366,20 @@ impl HostsFile {
         self.displaced.looked(now);
     }
 
-    /// How long to wait until the file can be taken to be complete; not for what we have written ourselves.
-    fn wait_for_quiet(&self, old: Option<&Snapshot>) -> Option<Duration> {
-        let old = old?;
-        if self.known == Some(Signature::from(&old.meta)) {
+    /// How long to wait until the file can be taken to be complete; not for what we have known before.
+    fn wait_for_quiet(file: Option<&Snapshot>, known: Option<Signature>) -> Option<Duration> {
+        let file = file?;
+        if known == Some(Signature::from(&file.meta)) {
             return None;
         }
-        QUIET.checked_sub(old.age()).filter(|wait| !wait.is_zero())
+        QUIET.checked_sub(file.age()).filter(|wait| !wait.is_zero())
+    }
+
+    /// How long to wait until a file that makes no sense is looked at again: not at all where nobody has written it lately,
+    /// or where it was waited for already.
+    fn wait_for_sense(file: Option<&Snapshot>, begin: Instant) -> Option<Duration> {
+        let lately = file.is_some_and(|file| file.age() < UNFINISHED);
+        (lately && begin.elapsed() < UNFINISHED).then_some(PAUSE)
     }
 
     /// Asks for the right to write before anything is done, so that nobody who has none takes the lock. It also keeps
@@ -234,6 +397,13 @@ impl HostsFile {
                 Err(self.failed("write", source))
             }
             _ => Ok(()),
+        }
+    }
+
+    fn malformed(&self, source: Malformed) -> Error {
+        Error::Malformed {
+            file: self.how.base.as_ref().unwrap_or(&self.path).clone(),
+            source,
         }
     }
 

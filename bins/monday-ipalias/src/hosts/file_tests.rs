@@ -2,6 +2,7 @@ use std::fs;
 use std::os::unix::fs::{FileExt, MetadataExt as _, PermissionsExt as _};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
 
 use super::*;
 use crate::hosts::block::{Entry, Wanted, blocks, edited};
@@ -325,4 +326,150 @@ fn an_ordinary_users_read_only_file_is_neither_written_nor_replaced() {
         .unwrap_err();
     assert!(matches!(refused, Error::Hosts { .. }));
     assert_eq!(place.content(), b"mine\n");
+}
+
+#[test]
+fn a_private_copy_follows_the_file_that_it_is_a_copy_of() {
+    let place = Place::new(b"what was here goes\n");
+    let base = place.folder.path().join("base");
+    fs::write(&base, "127.0.0.1 localhost").unwrap();
+    let mut hosts = place.hosts(HowToWrite {
+        base: Some(base.clone()),
+        ..in_place()
+    });
+    let inode = place.inode();
+    assert!(place.put(&mut hosts).unwrap());
+    assert!(
+        place
+            .content()
+            .starts_with(b"127.0.0.1 localhost\n# monday-ipalias begin")
+    );
+    assert!(!place.put(&mut hosts).unwrap());
+    assert!(!hosts.may_have_changed());
+    for new in [
+        "10.0.0.1 added\n127.0.0.1 localhost\n",
+        "127.0.0.1 localhost\n",
+    ] {
+        // As most programs write it.
+        let beside = place.folder.path().join("beside");
+        fs::write(&beside, new).unwrap();
+        fs::rename(&beside, &base).unwrap();
+        assert!(hosts.may_have_changed() && hosts.base_has_changed());
+        assert!(place.put(&mut hosts).unwrap());
+        assert!(
+            place
+                .content()
+                .starts_with(format!("{new}# monday").as_bytes())
+        );
+        assert!(!hosts.may_have_changed());
+        assert_eq!(fs::read(&base).unwrap(), new.as_bytes());
+    }
+    assert!(place.take(&mut hosts).unwrap());
+    assert_eq!(place.content(), b"127.0.0.1 localhost\n");
+    assert_eq!(place.inode(), inode);
+}
+
+#[test]
+fn a_file_that_an_editor_is_in_the_middle_of_writing_is_waited_for() {
+    let place = Place::new(b"127.0.0.1 localhost\n");
+    let mut hosts = place.hosts(in_place());
+    place.put(&mut hosts).unwrap();
+    let theirs = [place.content(), b"10.0.0.1 more\n".to_vec()].concat();
+    let half = theirs.len() / 2;
+    assert!(
+        blocks(&theirs[..half]).is_err(),
+        "the end of the block is not written yet"
+    );
+    fs::write(&place.path, &theirs[..half]).unwrap();
+    let editor = {
+        let file = OpenOptions::new().write(true).open(&place.path).unwrap();
+        std::thread::spawn(move || {
+            // Longer than a file is taken to be unfinished because of its age alone.
+            std::thread::sleep(QUIET * 3);
+            FileExt::write_all_at(&file, &theirs, 0).unwrap();
+        })
+    };
+    assert!(place.take(&mut hosts).unwrap());
+    editor.join().unwrap();
+    assert_eq!(place.content(), b"127.0.0.1 localhost\n10.0.0.1 more\n");
+}
+
+#[test]
+fn a_file_that_an_editor_has_just_emptied_does_not_count_as_one_without_our_block() {
+    // The editor is as quick as any, unless the machine is busy; it need not be each time.
+    let survived = (0..10).any(|_| {
+        let place = Place::new(b"127.0.0.1 localhost\n");
+        let mut hosts = place.hosts(in_place());
+        place.put(&mut hosts).unwrap();
+        let theirs = [place.content(), b"10.0.0.1 more\n".to_vec()].concat();
+        let editor = OpenOptions::new().write(true).open(&place.path).unwrap();
+        editor.set_len(0).unwrap();
+        let editing = std::thread::spawn(move || {
+            std::thread::sleep(QUIET / 10);
+            FileExt::write_all_at(&editor, &theirs, 0).unwrap();
+        });
+        place.take(&mut hosts).unwrap();
+        editing.join().unwrap();
+        place.content() == b"127.0.0.1 localhost\n10.0.0.1 more\n"
+    });
+    assert!(survived, "the block is left in the file each time");
+}
+
+#[test]
+fn a_file_that_makes_no_sense_for_long_is_not_waited_for() {
+    let place = Place::new(b"# monday-ipalias end 0123456789abcdef\n");
+    let file = OpenOptions::new().write(true).open(&place.path).unwrap();
+    file.set_modified(SystemTime::now() - UNFINISHED * 2)
+        .unwrap();
+    let begin = Instant::now();
+    place.put(&mut place.hosts(in_place())).unwrap_err();
+    assert!(begin.elapsed() < UNFINISHED);
+}
+
+#[test]
+fn a_late_write_is_kept_even_if_ours_was_the_last_one() {
+    let place = Place::new(b"first\n");
+    place.put(&mut place.hosts(HowToWrite::default())).unwrap();
+    // An editor has opened the file; it writes when ours has just taken the file's place.
+    let editor = Mutex::new(Some(
+        OpenOptions::new().append(true).open(&place.path).unwrap(),
+    ));
+    let steps = Steps::told_to(move |step| {
+        if step == Step::OldRemoved
+            && let Some(editor) = editor.lock().unwrap().take()
+        {
+            io::Write::write_all(&mut &editor, b"late\n").unwrap();
+        }
+    });
+    let mut hosts = place.hosts(HowToWrite {
+        steps,
+        ..HowToWrite::default()
+    });
+    let take =
+        |content: Option<&[u8]>| edited(content, None, &|begin| begin.instance == place.instance);
+    assert!(hosts.update_and_wait_for_late_writes(&take).unwrap());
+    assert_eq!(place.content(), b"first\nlate\n");
+}
+
+#[test]
+fn a_torn_file_is_read_as_its_journal_will_make_it() {
+    let place = Place::new(b"127.0.0.1 localhost\n");
+    place.put(&mut place.hosts(in_place())).unwrap();
+    let with_block = place.content();
+    let journal = Journal {
+        old: b"127.0.0.1 localhost\n".to_vec(),
+        new: [with_block.as_slice(), b"10.0.0.1 more\n"].concat(),
+    };
+    let location = Location::of(&place.path).unwrap();
+    let places = Journal::places(&location, None);
+    journal.write(&places, &Steps::default()).unwrap();
+    // Killed in the middle of the block.
+    let torn = &journal.new[..with_block.len() / 2];
+    fs::write(&place.path, torn).unwrap();
+    assert!(blocks(torn).is_err());
+    let hosts = place.hosts(HowToWrite::default());
+    assert_eq!(hosts.read().unwrap().as_ref(), Some(&journal.new));
+    let count = hosts.read_as(&|bytes| blocks(bytes.unwrap()).map(|blocks| blocks.len()));
+    assert_eq!(count.unwrap(), 1);
+    assert_eq!(place.content(), torn, "it was only read");
 }

@@ -7,12 +7,14 @@
 //! - [`mod@file`]: lock, read, edit, compare, write, read again;
 //! - [`swap`] and [`in_place`]: the two ways to write, with [`journal`] for the second;
 //! - [`snapshot`] and [`displaced`]: how the writes of others are noticed;
-//! - [`adoption`]: lines of an earlier tool, taken over on a person's command; [`trusted`]: where root writes for a user;
+//! - [`extraction`]: names taken out of lines of others; [`adoption`]: those of an earlier tool, on a person's command;
+//! - [`trusted`]: where root writes for a user;
 //! - [`folder_lock`]: the lock; [`step`]: the steps of writing, for tests.
 
 pub mod adoption;
 pub mod block;
 pub mod displaced;
+pub mod extraction;
 pub mod file;
 pub mod folder_lock;
 pub mod in_place;

@@ -1,9 +1,10 @@
-//! Who called: decided from this process's ids and from what sudo or doas says about its caller.
+//! Who called: decided from this process's ids and from what sudo, doas or pkexec says about its caller.
 //!
-//! Both are to be believed as far as they set a variable themselves, whatever their caller's environment held: sudo sets
-//! `SUDO_UID` and `SUDO_GID` (sudo(8)), doas sets `DOAS_USER` (doas(1)). Each may pass on a forged variable of the other,
-//! if it was told to keep the environment, so where both are there and differ nobody is believed. That somebody was
-//! called through them at all cannot be hidden; so whoever may run nothing but us as root never stands as root itself.
+//! Each is to be believed as far as it sets a variable itself, whatever its caller's environment held: sudo sets
+//! `SUDO_UID` and `SUDO_GID` (sudo(8)), doas sets `DOAS_USER` (doas(1)), pkexec sets `PKEXEC_UID` (pkexec(1)). Each may
+//! pass on a forged variable of another one, if it was told to keep the environment, so where several are there and
+//! differ in the user or in the group nobody is believed. That somebody was called through them at all cannot be hidden;
+//! so whoever may run nothing but us as root never stands as root itself.
 
 use std::ffi::OsString;
 
@@ -40,6 +41,8 @@ pub struct Claims {
     pub sudo_gid: Option<OsString>,
     /// `DOAS_USER`: a name.
     pub doas_user: Option<OsString>,
+    /// `PKEXEC_UID`: a number.
+    pub pkexec_uid: Option<OsString>,
 }
 
 impl Claims {
@@ -50,6 +53,7 @@ impl Claims {
             sudo_uid: std::env::var_os("SUDO_UID"),
             sudo_gid: std::env::var_os("SUDO_GID"),
             doas_user: std::env::var_os("DOAS_USER"),
+            pkexec_uid: std::env::var_os("PKEXEC_UID"),
         }
     }
 }
@@ -81,15 +85,20 @@ pub enum ClaimError {
         /// Its value.
         value: OsString,
     },
-    /// Two variables name two users.
+    /// Two variables name two users, or two groups.
     #[error(
-        "SUDO_UID says uid {sudo} called and DOAS_USER says uid {doas}: unset the one that is not so"
+        "{one} says uid {} with group {} called, and {other} says uid {} with group {}: unset the one that is not so",
+        .uids[0], .gids[0], .uids[1], .gids[1]
     )]
     Contradiction {
-        /// Who it was by sudo.
-        sudo: u32,
-        /// Who it was by doas.
-        doas: u32,
+        /// What says the one.
+        one: &'static str,
+        /// What says the other.
+        other: &'static str,
+        /// The users, in this order.
+        uids: [u32; 2],
+        /// The groups, in this order.
+        gids: [u32; 2],
     },
 }
 
@@ -112,21 +121,42 @@ pub fn judge(
     let sudo = claims
         .sudo_uid
         .as_ref()
-        .map(|uid| by_sudo(uid, claims.sudo_gid.as_ref(), look_up))
-        .transpose()?;
-    let doas = claims
-        .doas_user
+        .map(|uid| by_sudo(uid, claims.sudo_gid.as_ref(), look_up));
+    let doas = claims.doas_user.as_ref().map(|name| by_doas(name, look_up));
+    let pkexec = claims
+        .pkexec_uid
         .as_ref()
-        .map(|name| by_doas(name, look_up))
-        .transpose()?;
-    match (sudo, doas) {
-        (None, None) => Ok(Standing::Root),
-        (Some(sudo), Some(doas)) if sudo.uid != doas.uid => Err(ClaimError::Contradiction {
-            sudo: sudo.uid,
-            doas: doas.uid,
+        .map(|uid| by_pkexec(uid, look_up));
+    let said = [
+        ("SUDO_UID", sudo.transpose()?),
+        ("DOAS_USER", doas.transpose()?),
+        ("PKEXEC_UID", pkexec.transpose()?),
+    ];
+    let mut said = said
+        .into_iter()
+        .filter_map(|(variable, user)| Some((variable, user?)));
+    let Some((one, user)) = said.next() else {
+        return Ok(Standing::Root);
+    };
+    match said.find(|(_, differs)| *differs != user) {
+        None => Ok(Standing::Serving(user)),
+        Some((other, differs)) => Err(ClaimError::Contradiction {
+            one,
+            other,
+            uids: [user.uid, differs.uid],
+            gids: [user.gid, differs.gid],
         }),
-        (Some(user), _) | (None, Some(user)) => Ok(Standing::Serving(user)),
     }
+}
+
+/// The group is not told; it is the user's own.
+fn by_pkexec(
+    uid: &OsString,
+    look_up: &dyn Fn(Named<'_>) -> Option<Identity>,
+) -> Result<Identity, ClaimError> {
+    let uid = number("PKEXEC_UID", uid)?;
+    let gid = look_up(Named::Uid(uid)).map_or(uid, |user| user.gid);
+    Ok(Identity { uid, gid })
 }
 
 fn by_sudo(
@@ -183,6 +213,7 @@ mod tests {
             sudo_uid: sudo.map(|(uid, _)| uid.into()),
             sudo_gid: sudo.map(|(_, gid)| gid.into()),
             doas_user: doas.map(OsString::from),
+            pkexec_uid: None,
         }
     }
 
@@ -219,6 +250,27 @@ mod tests {
             ..Claims::default()
         };
         assert_eq!(stands(ROOT, &without_group), served(1001, 101));
+    }
+
+    #[test]
+    fn whoever_called_through_pkexec_is_served_as_well() {
+        let pkexec = |uid: &str| Claims {
+            pkexec_uid: Some(uid.into()),
+            ..Claims::default()
+        };
+        let served = Standing::Serving(Identity {
+            uid: 1000,
+            gid: 100,
+        });
+        assert_eq!(stands(ROOT, &pkexec("1000")), Ok(served));
+        let error = stands(ROOT, &pkexec("x"));
+        assert!(matches!(error, Err(ClaimError::Garbled { .. })));
+        let both = Claims {
+            pkexec_uid: Some("1000".into()),
+            ..claims(Some(("1001", "101")), None)
+        };
+        let error = stands(ROOT, &both);
+        assert!(matches!(error, Err(ClaimError::Contradiction { .. })));
     }
 
     #[test]
@@ -277,9 +329,16 @@ mod tests {
         assert_eq!(
             stands(ROOT, &claims(Some(("0", "0")), Some("alice"))),
             Err(ClaimError::Contradiction {
-                sudo: 0,
-                doas: 1000
+                one: "SUDO_UID",
+                other: "DOAS_USER",
+                uids: [0, 1000],
+                gids: [0, 100],
             })
         );
+        // A group that is not the user's cannot be had by forging the variable that the other one does not set.
+        for forged in ["0", "101"] {
+            let error = stands(ROOT, &claims(Some(("1000", forged)), Some("alice")));
+            assert!(matches!(error, Err(ClaimError::Contradiction { .. })));
+        }
     }
 }

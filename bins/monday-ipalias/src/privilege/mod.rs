@@ -4,7 +4,7 @@
 //!
 //! - **an ordinary user**: everything happens with that user's rights;
 //! - **root itself**, in a root shell or as a service: the flags mean what they say;
-//! - **root for a user** who called us through sudo(8) or doas(1). That user may be allowed nothing as root but this one
+//! - **root for a user** who called us through sudo(8), doas(1) or pkexec(1). That user may be allowed nothing as root but this one
 //!   program, so nothing that the user says is trusted: the environment is emptied, no hosts file can be named, no command
 //!   is run, and whatever is made in the user's folders (control socket, leases) is made *as the user*
 //!   ([`Identity::act`]). Only that user, and root, may talk to it.
@@ -60,15 +60,20 @@ pub enum PrivilegeError {
     },
     /// A hosts file was named by somebody who may be trusted with ours only.
     #[error(
-        "--hosts-file is refused through sudo or doas, where only {default} is written; in a root shell of your own, unset SUDO_UID and DOAS_USER"
+        "--hosts-file is refused through sudo or doas, where only {default} is written; in a root shell of your own, unset SUDO_UID, DOAS_USER and PKEXEC_UID"
     )]
     HostsFile {
         /// The one that is written.
         default: &'static str,
     },
+    /// A file to copy was named by somebody who may name none.
+    #[error(
+        "--base is refused through sudo or doas: a private hosts file is yours, so write it as yourself"
+    )]
+    Base,
     /// A command was to be run with root's rights.
     #[error(
-        "`-- COMMAND` is refused through sudo or doas, since no command is run as root; leave it out and start the command beside, or in a root shell of your own unset SUDO_UID and DOAS_USER"
+        "`-- COMMAND` is refused through sudo or doas, since no command is run as root; leave it out and start the command beside, or in a root shell of your own unset SUDO_UID, DOAS_USER and PKEXEC_UID"
     )]
     Command,
     /// The control socket is not in a folder of the user's.
@@ -90,7 +95,11 @@ impl PrivilegeError {
     pub fn is_usage(&self) -> bool {
         matches!(
             self,
-            Self::HostsFile { .. } | Self::Command | Self::Control { .. } | Self::NoSocket(_)
+            Self::HostsFile { .. }
+                | Self::Base
+                | Self::Command
+                | Self::Control { .. }
+                | Self::NoSocket(_)
         )
     }
 }
