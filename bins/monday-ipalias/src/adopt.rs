@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::error::Error;
 use crate::hosts::adoption::{Taken, Without, without};
 use crate::hosts::file::HostsFile;
+use crate::machine::{is_own, own_name};
 use crate::settings::Settings;
 use monday_shared::hostname::Hostname;
 
@@ -56,7 +57,7 @@ pub fn adopt(settings: Settings, names: &[String], dry_run: bool) -> Result<Adop
     let is_own = |name: &str| is_own(&own, name);
     let without = |content: Option<&[u8]>| without(content.unwrap_or_default(), &names, &is_own);
     let done = if dry_run {
-        file.read_as(&without)?
+        file.read_as(without)?
     } else {
         // The edit is made again where others write meanwhile; the last one that took something counts, and one that may
         // not take all of it takes nothing.
@@ -75,9 +76,13 @@ pub fn adopt(settings: Settings, names: &[String], dry_run: bool) -> Result<Adop
                 last.replace(Some(done));
             }
             Ok(new)
+        })
+        .map_err(|error| {
+            let names: Vec<&str> = names.iter().map(Hostname::as_str).collect();
+            error.or_as_root(&format!("adopt {}", names.join(" ")), &path)
         })?;
         last.into_inner()
-            .map_or_else(|| file.read_as(&without), Ok)?
+            .map_or_else(|| file.read_as(without), Ok)?
     };
     if let Some(Taken { line, name, .. }) = done.kept.first() {
         return Err(Error::OwnName {
@@ -109,26 +114,6 @@ impl From<Taken> for Adopted {
             line: taken.line,
         }
     }
-}
-
-/// The machine's own name. The line `127.0.1.1 box` of Debian and Ubuntu is what the machine finds itself by.
-#[must_use]
-pub fn own_name() -> String {
-    let own = nix::unistd::gethostname().unwrap_or_default();
-    own.to_string_lossy().into_owned()
-}
-
-/// Whether that is the machine's name, with or without its domain.
-#[must_use]
-pub fn is_own(own: &str, name: &str) -> bool {
-    let first = |name: &str| {
-        name.split('.')
-            .next()
-            .unwrap_or_default()
-            .to_ascii_lowercase()
-    };
-    own.eq_ignore_ascii_case(name)
-        || (!own.contains('.') || !name.contains('.')) && first(own) == first(name)
 }
 
 impl fmt::Display for Adoption {
@@ -208,19 +193,5 @@ mod tests {
         let (refused, now) = adopt_in(&file, &["api.local"], false);
         assert!(matches!(refused, Err(Error::OwnName { line: 1, .. })));
         assert_eq!(now, file);
-    }
-
-    #[test]
-    fn the_machines_name_is_known_with_and_without_its_domain() {
-        for (own, name, is) in [
-            ("box", "box", true),
-            ("box", "BOX", true),
-            ("box.lan", "box", true),
-            ("box", "box.lan", true),
-            ("box.lan", "box.other", false),
-            ("box", "api.local", false),
-        ] {
-            assert_eq!(is_own(own, name), is, "{own} {name}");
-        }
     }
 }

@@ -151,6 +151,24 @@ pub enum Task {
     },
 }
 
+/// The verbs that take a file or names and end.
+const VERBS: [&str; 5] = ["list", "clean", "adopt", "setup", "assign"];
+
+/// Whether a word is another one with one letter wrong, missing or too many, or two of them in each other's place.
+fn is_slip(word: &str, meant: &str) -> bool {
+    let (word, meant) = (word.as_bytes(), meant.as_bytes());
+    let alike = |one: &mut dyn Iterator<Item = (&u8, &u8)>| one.take_while(|(a, b)| a == b).count();
+    let front = alike(&mut word.iter().zip(meant));
+    let (word, meant) = (&word[front..], &meant[front..]);
+    let back = alike(&mut word.iter().rev().zip(meant.iter().rev()));
+    let (word, meant) = (&word[..word.len() - back], &meant[..meant.len() - back]);
+    match (word, meant) {
+        ([_], [_] | []) | ([], [_]) => true,
+        ([a, b], [c, d]) => (a, b) == (d, c),
+        _ => false,
+    }
+}
+
 fn host_name(text: &str) -> Result<String, Flaw> {
     text.parse::<Hostname>().map(|_| text.to_owned())
 }
@@ -201,6 +219,14 @@ impl Cli {
         } else {
             Task::Serve { names, command }
         }
+    }
+
+    /// The first word, where it is a host name by its place and a verb but for a slip of the finger, and that verb.
+    #[must_use]
+    pub fn mistyped_verb(&self) -> Option<(&str, &'static str)> {
+        let first = self.names.names.first().filter(|_| self.verb.is_none())?;
+        let verb = VERBS.into_iter().find(|verb| is_slip(first, verb))?;
+        Some((first, verb))
     }
 
     /// Whether COMMAND is to be run.
@@ -315,6 +341,36 @@ mod tests {
         );
         assert_eq!(task("x api.local list"), serve(&["api.local", "list"], &[]));
         assert!(read("x list api.local").is_err());
+    }
+
+    #[test]
+    fn a_verb_with_a_slip_of_the_finger_is_recognised() {
+        let mistyped = |line: &str| {
+            let cli = read(line).unwrap();
+            cli.mistyped_verb()
+                .map(|(word, verb)| (word.to_owned(), verb))
+        };
+        for (word, verb) in [
+            ("lsit", "list"),
+            ("lst", "list"),
+            ("claen", "clean"),
+            ("cleann", "clean"),
+            ("adapt", "adopt"),
+        ] {
+            assert_eq!(
+                mistyped(&format!("x {word}")),
+                Some((word.to_owned(), verb))
+            );
+        }
+        for other in [
+            "x api.local",
+            "x api.local lsit",
+            "x assign lsit",
+            "x lean.on",
+            "x db",
+        ] {
+            assert_eq!(mistyped(other), None, "{other}");
+        }
     }
 
     #[test]

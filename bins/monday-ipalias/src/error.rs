@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use monday_shared::life::{Failure, LifeError, exit};
 use monday_shared::protocol::error::{ErrorKind, RpcError};
@@ -10,6 +10,8 @@ use monday_shared::protocol::error::{ErrorKind, RpcError};
 use crate::hosts::block::Malformed;
 use crate::privilege::PrivilegeError;
 use crate::range::Range;
+use crate::setup::quoted;
+use crate::status::DEFAULT_FILE;
 use monday_shared::hostname::{Flaw, Hostname};
 
 /// Why names could not be given addresses, or the hosts file not be written.
@@ -103,6 +105,14 @@ pub enum Error {
         /// The file.
         file: PathBuf,
     },
+    /// Root would make the machine's own name lead elsewhere, for somebody who is not root.
+    #[error(
+        "{name} is this machine's own name, which root does not lead elsewhere for a user: give your service another host name"
+    )]
+    MachinesName {
+        /// The name.
+        name: Hostname,
+    },
     /// A port was asked for on an address that is not ours to give.
     #[error(
         "{ip} is not an address that this monday-ipalias has assigned; `assign` its host name first"
@@ -148,6 +158,14 @@ pub enum Error {
         /// The machine's name.
         own: String,
     },
+    /// Only root may do that.
+    #[error("{source}; to do it as root: `{command}`")]
+    ByRoot {
+        /// What failed.
+        source: Box<Self>,
+        /// What would not.
+        command: String,
+    },
     /// A file cannot be a private copy.
     #[error(
         "--base makes a private copy of a hosts file, which {file} is not: name another one with --hosts-file"
@@ -168,6 +186,19 @@ pub enum Error {
 }
 
 impl Error {
+    /// The same, with the command that would do it as root, where that is what is missing.
+    #[must_use]
+    pub fn or_as_root(self, verb: &str, file: &Path) -> Self {
+        let forbidden = matches!(&self, Self::Hosts { source, .. } if source.kind() == io::ErrorKind::PermissionDenied);
+        if !forbidden || nix::unistd::geteuid().is_root() {
+            return self;
+        }
+        Self::ByRoot {
+            source: Box::new(self),
+            command: as_root(verb, file),
+        }
+    }
+
     /// The kind of error that a program is told.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
@@ -177,9 +208,11 @@ impl Error {
             }
             Self::NotAssigned { .. } | Self::Unassigned { .. } => ErrorKind::NotFound,
             Self::Bind(error) => error.data.kind,
-            Self::Privilege(_) | Self::OwnName { .. } | Self::NeverGiven { .. } => {
-                ErrorKind::Denied
-            }
+            Self::Privilege(_)
+            | Self::OwnName { .. }
+            | Self::MachinesName { .. }
+            | Self::NeverGiven { .. }
+            | Self::ByRoot { .. } => ErrorKind::Denied,
             Self::Exhausted { .. } => ErrorKind::AddressUnavailable,
             Self::Taken { .. } => ErrorKind::Conflict,
             Self::TooMany { .. } => ErrorKind::TooLarge,
@@ -238,6 +271,19 @@ impl Error {
     }
 }
 
+/// The command line that does that with the hosts file as root. Through sudo only the machine's own file is written; another
+/// one is its owner's.
+#[must_use]
+pub fn as_root(verb: &str, file: &Path) -> String {
+    let executable = std::env::current_exe().unwrap_or_else(|_| "monday-ipalias".into());
+    let executable = quoted(&executable);
+    if file == Path::new(DEFAULT_FILE) {
+        format!("sudo {executable} {verb}")
+    } else {
+        format!("{executable} --hosts-file {} {verb}", quoted(file))
+    }
+}
+
 impl From<Error> for RpcError {
     fn from(error: Error) -> Self {
         if let Error::Bind(refused) = error {
@@ -246,9 +292,9 @@ impl From<Error> for RpcError {
         let refused = Self::new(error.kind(), error.to_string());
         match error {
             Error::Hostname { name, .. } => refused.with("name", name),
-            Error::Address { name, .. } | Error::Exhausted { name, .. } => {
-                refused.with("name", name.as_str())
-            }
+            Error::Address { name, .. }
+            | Error::Exhausted { name, .. }
+            | Error::MachinesName { name } => refused.with("name", name.as_str()),
             Error::Taken {
                 name, port, pid, ..
             } => refused

@@ -18,6 +18,7 @@ use crate::hosts::marker::Begin;
 use crate::hosts::view::View;
 use crate::lease::{Lease, LeaseFolder, LeasedName};
 use crate::lines::{Lines, is_dead};
+use crate::machine::{is_own, own_name};
 use crate::owner::{InstanceId, Owner};
 use crate::plan::{Table, World, decide, wishes};
 use crate::platform;
@@ -50,6 +51,8 @@ pub struct Ledger {
     trouble: Option<String>,
     looks_to_leave_out: u32,
     rewritten: u64,
+    /// Lines of ours have been in the hosts file.
+    has_written: bool,
 }
 
 impl Ledger {
@@ -87,13 +90,14 @@ impl Ledger {
             trouble: None,
             looks_to_leave_out: 0,
             rewritten: 0,
+            has_written: false,
         }
     }
 
     /// Gives names addresses: all of them or, where one cannot have any, none. The hosts file is written once.
     ///
     /// # Errors
-    /// Those of [`decide`], [`Error::TooMany`] and [`Error::Leases`]. A hosts file that cannot be written is no error;
+    /// Those of [`decide`], [`Error::MachinesName`], [`Error::TooMany`] and [`Error::Leases`]. A hosts file that cannot be written is no error;
     /// the reply says so.
     pub fn assign(&mut self, specs: &[NameSpec]) -> Result<Names, Error> {
         {
@@ -224,8 +228,15 @@ impl Ledger {
             let _lock = self.leases.lock()?;
             self.write_lease_and_aliases();
         }
-        self.leases.remove(&self.instance)?;
-        cleaned.map(|_| ())
+        let removed = self.leases.remove(&self.instance);
+        match cleaned {
+            // What was never written cannot have been left behind.
+            Err(error) if !self.has_written => {
+                tracing::debug!("nothing of ours is in the hosts file: {error}");
+            }
+            cleaned => drop(cleaned?),
+        }
+        removed
     }
 
     /// A socket that is bound to a port of an address which was assigned here, and does not listen yet.
@@ -261,6 +272,13 @@ impl Ledger {
 
     fn decide(&self, specs: &[NameSpec]) -> Result<Table, Error> {
         let wishes: BTreeMap<_, _> = wishes(specs)?;
+        if self.user.is_some() {
+            let own = own_name();
+            if let Some(name) = wishes.keys().find(|name| is_own(&own, name.as_str())) {
+                let name = name.clone();
+                return Err(Error::MachinesName { name });
+            }
+        }
         let new = wishes
             .keys()
             .filter(|name| !self.table.contains_key(name))
@@ -332,11 +350,16 @@ impl Ledger {
         match self.write_hosts(obsolete, false) {
             Ok(written) => {
                 self.trouble = None;
+                self.has_written |= written && !self.table.is_empty();
                 written
             }
             Err(error) => {
-                tracing::debug!("{error}");
-                self.trouble = Some(error.remedy());
+                let remedy = error.remedy();
+                if self.trouble.as_ref() != Some(&remedy) && self.has_written {
+                    // It was right before, so somebody has just done something about it.
+                    tracing::warn!("the names are not put right in the hosts file: {error}");
+                }
+                self.trouble = Some(remedy);
                 self.looks_to_leave_out = LOOKS_LEFT_OUT;
                 false
             }

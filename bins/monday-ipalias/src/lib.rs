@@ -37,6 +37,7 @@ pub mod hosts;
 pub mod lease;
 pub mod ledger;
 mod lines;
+mod machine;
 pub mod names;
 pub mod owner;
 pub mod pick;

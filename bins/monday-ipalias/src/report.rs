@@ -66,13 +66,27 @@ impl fmt::Display for Listing {
     }
 }
 
-/// Who has which name.
+/// Who has which name. Of a hosts file whose markers make no sense it is said what is wrong, and the rest is told.
 ///
 /// # Errors
 /// What reading the hosts file and the lease folder says.
 pub fn list(settings: Settings) -> Result<Listing, Error> {
+    read(
+        settings,
+        Some(&|error| tracing::warn!("which of its lines are whose cannot be said: {error}")),
+    )
+}
+
+/// `malformed` is told of a hosts file that makes no sense, which otherwise is an error.
+fn read(settings: Settings, malformed: Option<&dyn Fn(&Error)>) -> Result<Listing, Error> {
     let file = HostsFile::new(settings.hosts_file, settings.how);
-    let view = file.read_as(&|bytes| View::new(bytes.unwrap_or_default(), None))?;
+    let view = match file.read_as(|bytes| View::new(bytes.unwrap_or_default(), None)) {
+        Err(error @ Error::Malformed { .. }) => {
+            malformed.map(|tell| tell(&error)).ok_or(error)?;
+            View::default()
+        }
+        view => view?,
+    };
     let path = file.path();
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let mut leases = settings.leases.living()?;
@@ -114,21 +128,47 @@ fn listing(file: &Path, view: &View, leases: &[Lease]) -> Listing {
     }
 }
 
+/// What `clean` prints.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Cleaning {
+    /// What was removed.
+    #[serde(flatten)]
+    pub gone: Listing,
+    /// Whether it was only looked at.
+    pub dry_run: bool,
+}
+
+impl fmt::Display for Cleaning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let done = if self.dry_run {
+            "would be removed"
+        } else {
+            "removed"
+        };
+        for Row { name, ip, pid, .. } in &self.gone.names {
+            writeln!(f, "{done}: {name} ({ip}), left by pid {pid}")?;
+        }
+        Ok(())
+    }
+}
+
 /// Removes what the dead have left, in the hosts file and elsewhere, and returns it.
 ///
 /// # Errors
 /// What keeps it from being removed.
-pub fn clean(settings: Settings, dry_run: bool) -> Result<Listing, Error> {
-    let mut gone = list(settings.clone())?;
+pub fn clean(settings: Settings, dry_run: bool) -> Result<Cleaning, Error> {
+    let mut gone = read(settings.clone(), None)?;
     gone.names.retain(|row| !row.running);
     if !dry_run {
         let _lock = settings.leases.lock()?;
         let dead = settings.leases.remove_dead()?;
         Held::new(settings.loopback).clear_away(&dead, &settings.leases)?;
-        HostsFile::new(settings.hosts_file, settings.how)
-            .update_and_wait_for_late_writes(&|content| edited(content, None, &is_dead))?;
+        let path = settings.hosts_file;
+        HostsFile::new(path.clone(), settings.how)
+            .update_and_wait_for_late_writes(&|content| edited(content, None, &is_dead))
+            .map_err(|error| error.or_as_root("clean", &path))?;
     }
-    Ok(gone)
+    Ok(Cleaning { gone, dry_run })
 }
 
 /// What serving these names would write.

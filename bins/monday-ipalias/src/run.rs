@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fmt;
+use std::path::Path;
 
 use monday_shared::address_env;
 use monday_shared::identity::Identity;
@@ -13,7 +14,7 @@ use serde::Serialize;
 
 use crate::adopt::adopt;
 use crate::cli::{Cli, Task};
-use crate::error::Error;
+use crate::error::{Error, as_root};
 use crate::ledger::Ledger;
 use crate::names;
 use crate::ports::Counter;
@@ -33,12 +34,19 @@ pub async fn run(cli: Cli, standing: Standing) -> Result<u8, Error> {
     match cli.task() {
         Task::Serve { names, command } => {
             let life = standing.life(cli.life())?;
+            if let Some((word, verb)) = cli.mistyped_verb() {
+                tracing::warn!("`{word}` is taken for a host name; the verb is `{verb}`");
+            }
             serve(&life, settings()?, names, command).await
         }
         Task::Preview { names } => print(&report::preview(settings()?, names)?, output),
         Task::List => print(&report::list(settings()?)?, output),
         Task::Clean { dry_run } => print(&report::clean(settings()?, dry_run)?, output),
-        Task::Adopt { names, dry_run } => print(&adopt(settings()?, &names, dry_run)?, output),
+        Task::Adopt { names, dry_run } => {
+            let adoption = adopt(settings()?, &names, dry_run)?;
+            let nothing = u8::from(adoption.adopted.is_empty());
+            Ok(print(&adoption, output)?.max(nothing))
+        }
         Task::Setup => {
             let user = standing.user().unwrap_or_else(Identity::own);
             print(&Setup::of(user.uid), output)
@@ -62,6 +70,7 @@ async fn serve(
 ) -> Result<u8, Error> {
     let has_command = !command.is_empty();
     let user = settings.user;
+    let hosts_file = settings.hosts_file.clone();
     let mut life = Sidecar::begin_for(args, has_command, user)?;
     let counter = args.control.as_deref().and_then(|control| {
         Counter::open(control, user)
@@ -97,10 +106,22 @@ async fn serve(
     match closed {
         Ok(()) => Ok(status),
         Err(error) => {
-            tracing::error!("names were left behind, `monday-ipalias clean` removes them: {error}");
+            tracing::error!("{error}; {}", left_behind(&error, &hosts_file));
             // COMMAND's own failure is the more important one.
             Ok(status.max(1))
         }
+    }
+}
+
+/// What to do about names that stay in the hosts file.
+fn left_behind(error: &Error, hosts_file: &Path) -> String {
+    match error {
+        // The error itself says it: `clean` would say the same.
+        Error::Malformed { .. } => "names of this run are left in it".to_owned(),
+        _ => format!(
+            "names were left behind, `{}` removes them",
+            as_root("clean", hosts_file)
+        ),
     }
 }
 

@@ -17,6 +17,8 @@ pub struct Setup {
     executable: PathBuf,
     /// Who besides root could put another program in its place.
     unsafe_because: Option<String>,
+    /// It was asked for as root, so it is not known who is to be allowed.
+    for_nobody: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +29,9 @@ enum Allowed {
 
 /// Where an executable belongs that users run as root and cannot change.
 const SAFE_FOLDER: &str = "/usr/local/bin";
+
+/// Whoever is to be allowed; no user has capital letters only.
+const PLACEHOLDER: &str = "USER";
 
 impl Setup {
     /// For that user, with this very executable.
@@ -45,12 +50,18 @@ impl Setup {
         executable: PathBuf,
         unsafe_because: Option<String>,
     ) -> Self {
+        let for_nobody = uid == 0;
+        let user = if for_nobody {
+            Allowed::Name(PLACEHOLDER.to_owned())
+        } else {
+            name.filter(|name| is_plain(name))
+                .map_or(Allowed::Number(uid), Allowed::Name)
+        };
         Self {
-            user: name
-                .filter(|name| is_plain(name))
-                .map_or(Allowed::Number(uid), Allowed::Name),
+            user,
             executable,
             unsafe_because,
+            for_nobody,
         }
     }
 
@@ -88,6 +99,13 @@ impl Setup {
 
 impl fmt::Display for Setup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.for_nobody {
+            writeln!(
+                f,
+                "# You are root, who needs none of it. {PLACEHOLDER} stands for the user who is to be allowed; better run this as that\n\
+                 # user.\n"
+            )?;
+        }
         let user = match &self.user {
             Allowed::Name(name) => name.clone(),
             Allowed::Number(uid) => uid.to_string(),
@@ -111,7 +129,10 @@ impl fmt::Display for Setup {
         writeln!(
             f,
             "# 1. With sudo. As root it takes no path and no command from its caller, serves only the caller, writes only\n\
-             #    /etc/hosts, and there only loopback addresses.\n\
+             #    /etc/hosts, and there only loopback addresses. Think of what that allows all the same: whatever runs as {user}\n\
+             #    can lead any name that /etc/hosts does not have yet (but this machine's own) to this machine, for every user\n\
+             #    of it, a mirror of packages for instance; can take over names that the older Go tool has left; and can\n\
+             #    listen on ports below 1024 of the addresses that monday gives out.\n\
              echo '{sudoers}' | sudo tee /etc/sudoers.d/monday-ipalias\n\
              sudo chmod 440 /etc/sudoers.d/monday-ipalias && sudo visudo --check\n\
              \n\
@@ -170,7 +191,7 @@ fn escaped(path: &Path) -> String {
 }
 
 /// A path as one word for a shell and for doas.conf, whose quotes are alike as far as this goes.
-fn quoted(path: &Path) -> String {
+pub(crate) fn quoted(path: &Path) -> String {
     let text = path.to_string_lossy();
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | '+');
     if text.chars().all(plain) {
@@ -219,6 +240,23 @@ mod tests {
         assert_eq!(
             setup.doas_line(),
             "permit nopass alice as root cmd /usr/bin/monday-ipalias"
+        );
+    }
+
+    #[test]
+    fn root_is_never_allowed_what_it_may_already() {
+        let setup = Setup::new(
+            Some("root".to_owned()),
+            0,
+            "/usr/bin/monday-ipalias".into(),
+            None,
+        );
+        let text = setup.to_string();
+        assert!(text.contains("'USER ALL=(root) NOPASSWD:"), "{text}");
+        assert!(text.starts_with("# You are root"), "{text}");
+        assert!(
+            !text.contains("root ALL=") && !text.contains("u:root:"),
+            "{text}"
         );
     }
 

@@ -6,8 +6,10 @@ use std::path::Path;
 use monday_shared::protocol::ipalias::{HostsStatus, NameStatus};
 
 use crate::companion::Companion;
+use crate::error::as_root;
 use crate::hosts::adoption::is_of_the_go_tool;
 use crate::hosts::view::{Mapping, View};
+use crate::machine::{is_own, own_name};
 use crate::plan::Assigned;
 use monday_shared::hostname::Hostname;
 
@@ -32,7 +34,7 @@ pub fn name_status(
     let foreign = hosts
         .foreign(name)
         .find(|mapping| !leads_there(mapping.ip))
-        .map(|mapping| foreign_note(mapping, file));
+        .map(|mapping| foreign_note(mapping, hosts, file));
     let notes: Vec<String> = has.note.iter().cloned().chain(foreign).collect();
     NameStatus {
         name: spelling.to_owned(),
@@ -42,20 +44,21 @@ pub fn name_status(
     }
 }
 
-fn foreign_note(mapping: &Mapping, file: &Path) -> String {
+fn foreign_note(mapping: &Mapping, hosts: &View, file: &Path) -> String {
     let Mapping { line, ip, name, .. } = mapping;
     let says = format!(
         "line {line} of {} gives {name} the address {ip}",
         file.display()
     );
+    let own = own_name();
+    let mut on_the_line = hosts.mappings().iter().filter(|other| other.line == *line);
+    if on_the_line.any(|other| is_own(&own, &other.name)) {
+        return format!("{says}, as this machine's own line: use another name");
+    }
     if is_of_the_go_tool(*ip) {
-        let which = if file == Path::new(DEFAULT_FILE) {
-            String::new()
-        } else {
-            format!("--hosts-file {} ", file.display())
-        };
+        let command = as_root(&format!("adopt {name}"), file);
         return format!(
-            "{says}, as the older Go tool of the same name leaves it: `monday-ipalias {which}adopt {name}` takes it over"
+            "{says}, as the older Go tool of the same name leaves it: `{command}` takes it over"
         );
     }
     format!("{says} and was left as it is: remove it, or use another name")
@@ -118,7 +121,18 @@ mod tests {
     fn a_line_of_the_go_tool_is_named_with_the_command_that_takes_it_over() {
         let note = status("127.0.1.3 api.local\n", None).note.unwrap();
         assert!(
-            note.contains("`monday-ipalias adopt api.local` takes it over"),
+            note.contains("`sudo /") && note.contains(" adopt api.local` takes it over"),
+            "{note}"
+        );
+    }
+
+    #[test]
+    fn the_machines_own_line_is_not_to_be_taken_over() {
+        let note = status(&format!("127.0.1.1 {} api.local\n", own_name()), None)
+            .note
+            .unwrap();
+        assert!(
+            note.contains("own line") && !note.contains("adopt"),
             "{note}"
         );
     }

@@ -57,18 +57,18 @@ impl Displaced {
             })
     }
 
-    /// Our write has displaced this file, and has taken that late write into account.
-    pub fn add(&mut self, file: Snapshot, taken: Option<LateWrite>) {
+    /// Our write has displaced this file, if any, and has taken that late write into account.
+    pub fn add(&mut self, file: Option<Snapshot>, taken: Option<LateWrite>) {
         if let Some(LateWrite { bytes, which }) = taken
             && let Some(watched) = self.0.get_mut(which)
         {
             watched.file.bytes = bytes;
             watched.looks_left = LOOKS;
         }
-        self.0.push(Watched {
+        self.0.extend(file.map(|file| Watched {
             file,
             looks_left: LOOKS,
-        });
+        }));
     }
 
     /// Nothing came, and time has passed.

@@ -10,12 +10,12 @@ use nix::fcntl::OFlag;
 
 use super::block::Malformed;
 use super::displaced::{Displaced, LateWrite};
-use super::folder_lock::FolderLock;
+use super::folder_lock::WriteLock;
 use super::in_place::{recover, write_in_place};
 use super::journal::Journal;
 use super::snapshot::{Location, Signature, Snapshot};
 use super::step::Steps;
-use super::swap::{Attempt, remove_if_there, swap};
+use super::swap::{self, Attempt, swap};
 use super::trusted::only_root_changes;
 use crate::error::Error;
 
@@ -70,6 +70,13 @@ struct Wish {
     new: Option<Vec<u8>>,
     /// What it was made from, if that was not what the file holds.
     late: Option<LateWrite>,
+}
+
+/// The file as it was found.
+struct Looked {
+    now: Option<Snapshot>,
+    /// What it should hold, if that is not what it holds.
+    wish: Option<Wish>,
 }
 
 /// Makes the new content of the old one; `None` stands for no file.
@@ -127,7 +134,7 @@ impl HostsFile {
     /// [`Error::Hosts`]; [`Error::Malformed`] if it goes on making no sense.
     pub fn read_as<T>(
         &self,
-        parse: &dyn Fn(Option<&[u8]>) -> Result<T, Malformed>,
+        parse: impl Fn(Option<&[u8]>) -> Result<T, Malformed>,
     ) -> Result<T, Error> {
         let begin = Instant::now();
         loop {
@@ -206,34 +213,27 @@ impl HostsFile {
         let journals = Journal::places(&location, self.how.spare_folder.as_deref());
         let left_over = journals
             .iter()
-            .any(|place| place.symlink_metadata().is_ok())
-            || location.beside("new").symlink_metadata().is_ok();
-        let begin = Instant::now();
-        if !left_over && self.needs_nothing(&location, edit, begin)? {
+            .chain(&swap::leftovers(&location))
+            .any(|place| place.symlink_metadata().is_ok());
+        if !left_over && self.needs_nothing(&location, edit)? {
             return Ok(false);
         }
         self.check_rights(&location)?;
-        let _lock = FolderLock::acquire(&location.folder)
+        let _lock = WriteLock::acquire(&self.path, &location.folder)
             .map_err(|source| self.failed("get the lock to write", source))?;
         recover(&location, &journals).map_err(|source| self.failed("repair", source))?;
-        remove_if_there(&location.beside("new"))
-            .map_err(|source| self.failed("clean up beside", source))?;
-        self.write_until_settled(&location, &journals, edit, begin)
+        swap::recover(&location).map_err(|source| self.failed("clean up beside", source))?;
+        self.write_until_settled(&location, &journals, edit)
     }
 
     /// Whether the file is what it should be already; the lock is not needed to find that out, nor any right to write.
-    fn needs_nothing(
-        &mut self,
-        location: &Location,
-        edit: Edit<'_>,
-        begin: Instant,
-    ) -> Result<bool, Error> {
-        let looked = self.look(location, edit, begin)?;
-        let done = looked.as_ref().is_some_and(|(_, wish)| wish.is_none());
-        if let Some((now, None)) = looked {
-            self.settled(now.as_ref());
+    fn needs_nothing(&mut self, location: &Location, edit: Edit<'_>) -> Result<bool, Error> {
+        let looked = self.look(location, edit, Instant::now())?;
+        let settled = looked.filter(|looked| looked.wish.is_none());
+        if let Some(looked) = &settled {
+            self.settled(looked.now.as_ref());
         }
-        Ok(done)
+        Ok(settled.is_some())
     }
 
     fn write_until_settled(
@@ -241,23 +241,25 @@ impl HostsFile {
         location: &Location,
         journals: &[PathBuf],
         edit: Edit<'_>,
-        begin: Instant,
     ) -> Result<bool, Error> {
+        let mut begin = Instant::now();
         let mut written = false;
-        while let Some((old, wish)) = self.look(location, edit, begin)? {
+        while let Some(Looked { now: old, wish }) = self.look(location, edit, begin)? {
             let Some(Wish { new, late }) = wish else {
                 self.settled(old.as_ref());
                 return Ok(written);
             };
-            match self.write(location, journals, old.as_ref(), new.as_deref()) {
-                Ok(Attempt::Done) => {
+            match self.write(location, journals, old, new.as_deref()) {
+                Ok((Attempt::Done, displaced)) => {
+                    if !written {
+                        // A slow disk is nobody else's doing.
+                        begin = Instant::now();
+                    }
                     written = true;
                     self.known = Signature::of(&location.file);
-                    if let Some(old) = old {
-                        self.displaced.add(old, late);
-                    }
+                    self.displaced.add(displaced, late);
                 }
-                Ok(Attempt::Overtaken) => {}
+                Ok((Attempt::Overtaken, _)) => {}
                 Err(source) => return Err(self.failed("write", source)),
             }
         }
@@ -273,7 +275,7 @@ impl HostsFile {
         location: &Location,
         edit: Edit<'_>,
         begin: Instant,
-    ) -> Result<Option<(Option<Snapshot>, Option<Wish>)>, Error> {
+    ) -> Result<Option<Looked>, Error> {
         while begin.elapsed() < PATIENCE {
             let now = self.snapshot(location)?;
             let base = self.base()?;
@@ -288,7 +290,7 @@ impl HostsFile {
                     if let Some(base) = base {
                         self.known_base = Some(Signature::from(&base.meta));
                     }
-                    return Ok(Some((now, wish)));
+                    return Ok(Some(Looked { now, wish }));
                 }
                 Err(error) => {
                     let read = if base.is_some() { &base } else { &now };
@@ -302,25 +304,30 @@ impl HostsFile {
         Ok(None)
     }
 
+    /// Writes, and returns the file that was displaced by a new one, if one was.
     fn write(
         &self,
         location: &Location,
         journals: &[PathBuf],
-        old: Option<&Snapshot>,
+        old: Option<Snapshot>,
         new: Option<&[u8]>,
-    ) -> io::Result<Attempt> {
+    ) -> io::Result<(Attempt, Option<Snapshot>)> {
         let steps = &self.how.steps;
-        let over = |old| {
+        if let Some(old) = old {
+            if !(self.how.in_place || location.linked || old.is_pinned(location)) {
+                match swap(location, Some(&old), new, steps) {
+                    Ok(attempt) => return Ok((attempt, Some(old))),
+                    Err(error) => {
+                        tracing::debug!(%error, file = %location.file.display(), "written in place instead");
+                    }
+                }
+            }
             // A file that must keep its inode cannot go; it is empty instead.
-            write_in_place(location, old, new.unwrap_or_default(), journals, steps)
-        };
-        match old {
-            Some(old) if self.how.in_place || location.linked || old.is_pinned(location) => over(old),
-            Some(old) => swap(location, Some(old), new, steps).or_else(|error| {
-                tracing::debug!(%error, file = %location.file.display(), "written in place instead");
-                over(old)
-            }),
-            None => swap(location, None, new, steps),
+            let new = new.unwrap_or_default();
+            let attempt = write_in_place(location, &old.into(), new, journals, steps)?;
+            Ok((attempt, None))
+        } else {
+            Ok((swap(location, None, new, steps)?, None))
         }
     }
 

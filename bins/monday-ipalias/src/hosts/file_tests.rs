@@ -469,7 +469,7 @@ fn a_torn_file_is_read_as_its_journal_will_make_it() {
     assert!(blocks(torn).is_err());
     let hosts = place.hosts(HowToWrite::default());
     assert_eq!(hosts.read().unwrap().as_ref(), Some(&journal.new));
-    let count = hosts.read_as(&|bytes| blocks(bytes.unwrap()).map(|blocks| blocks.len()));
+    let count = hosts.read_as(|bytes| blocks(bytes.unwrap()).map(|blocks| blocks.len()));
     assert_eq!(count.unwrap(), 1);
     assert_eq!(place.content(), torn, "it was only read");
 }

@@ -3,29 +3,42 @@
 //! The order is what keeps the file whole and never empty: the journal is on the disk before the first byte changes,
 //! the new content goes over the old one from the first byte that differs, and only then is the rest cut off.
 //! Truncating first is what has emptied the hosts files of others.
+//!
+//! Whoever writes in place in between would lose what they write. So the file is leased while it is compared and written,
+//! where the system can do that (fcntl(2), `F_SETLEASE`): a lease is had only while nobody else has the file open, and
+//! whoever opens it meanwhile waits until we are done, which takes a few milliseconds.
 
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use nix::fcntl::OFlag;
 
 use super::journal::Journal;
-use super::snapshot::{Location, Snapshot, inode};
+use super::snapshot::{Location, Seen, Snapshot, inode, read_whole};
 use super::step::{Step, Steps};
 use super::swap::{Attempt, remove_if_there};
+use crate::platform::{self, Lease};
 
 /// How much is written at once, in bytes: nearly every hosts file in one piece.
 const PIECE_BYTES: usize = 64 * 1024;
 
-/// Writes `new` over `old`.
+/// How long to wait until nobody else has the file open. Readers have it for microseconds, and editors for less than this;
+/// behind a program that keeps it open, as `tail -f` does, it is written without a lease.
+const LEASE_PATIENCE: Duration = Duration::from_millis(50);
+
+/// How long to wait between two tries; nothing tells when a file is closed.
+const LEASE_PAUSE: Duration = Duration::from_millis(1);
+
+/// Writes `new` over `old`, which must not be open any more.
 ///
 /// # Errors
 /// What the operating system says. The file is then what it was: what was written is taken back.
 pub fn write_in_place(
     location: &Location,
-    old: &Snapshot,
+    old: &Seen,
     new: &[u8],
     journals: &[PathBuf],
     steps: &Steps,
@@ -41,29 +54,32 @@ pub fn write_in_place(
         };
         Some(journal.write(journals, steps)?)
     };
-    let same_file = inode(&file.metadata()?) == inode(&old.meta);
-    let attempt = if same_file && old.is_still_at(&location.file)? {
-        overwrite(&file, &old.bytes, new, steps).map(|()| Attempt::Done)
-    } else {
-        Ok(Attempt::Overtaken)
+    let lease = lease(&file);
+    let attempt = match is_still(&file, location, old) {
+        Ok(true) => overwrite(&file, &old.bytes, new, steps)
+            .map(|()| Attempt::Done)
+            .or_else(|error| take_back(&file, new, &old.bytes, error)),
+        // Nothing was written, so there is nothing to take back.
+        Ok(false) => Ok(Attempt::Overtaken),
+        Err(error) => Err(error),
     };
-    let attempt = match attempt {
-        Err(error) => {
-            overwrite(&file, new, &old.bytes, &Steps::default()).map_err(|undo| {
-                io::Error::new(
-                    error.kind(),
-                    format!("{error}; what was written could not be taken back: {undo}"),
-                )
-            })?;
-            Err(error)
-        }
-        done => done,
-    };
+    drop(lease);
     if let Some(journal) = journal {
         remove_if_there(&journal)?;
         steps.done(Step::JournalRemoved);
     }
     attempt
+}
+
+/// Makes `old` again of a file that was half written for that reason, and returns the reason.
+fn take_back(file: &File, new: &[u8], old: &[u8], error: io::Error) -> io::Result<Attempt> {
+    match overwrite(file, new, old, &Steps::default()) {
+        Ok(()) => Err(error),
+        Err(undo) => Err(io::Error::new(
+            error.kind(),
+            format!("{error}; what was written could not be taken back: {undo}"),
+        )),
+    }
 }
 
 /// Makes a file whole again that a crash has torn, from the journals that are there, and removes them.
@@ -102,8 +118,37 @@ fn make_whole(location: &Location, journal: &Journal, now: &[u8]) -> io::Result<
         .or_else(|_| overwrite(&file, now, &journal.old, &Steps::default()))
 }
 
+/// The lease, if it can be had.
+fn lease(file: &File) -> Option<Lease<'_>> {
+    let begin = Instant::now();
+    loop {
+        match platform::lease(file) {
+            Ok(lease) => return Some(lease),
+            Err(error)
+                if error.kind() == io::ErrorKind::WouldBlock
+                    && begin.elapsed() < LEASE_PATIENCE =>
+            {
+                std::thread::sleep(LEASE_PAUSE);
+            }
+            Err(error) => {
+                tracing::debug!(%error, "the hosts file is written without a lease");
+                return None;
+            }
+        }
+    }
+}
+
+/// Whether the file is at its place and holds what was seen. It is not opened: that would wait for our own lease.
+fn is_still(file: &File, location: &Location, old: &Seen) -> io::Result<bool> {
+    let seen = inode(&old.meta);
+    Ok(inode(&file.metadata()?) == seen
+        && inode(&std::fs::symlink_metadata(&location.file)?) == seen
+        && read_whole(file)? == old.bytes)
+}
+
 fn open_for_writing(location: &Location) -> io::Result<File> {
     OpenOptions::new()
+        .read(true)
         .write(true)
         .custom_flags((OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW).bits())
         .open(&location.file)
@@ -155,7 +200,7 @@ mod tests {
 
     impl Place {
         fn write(&self, new: &[u8], steps: &Steps) -> io::Result<Attempt> {
-            let old = Snapshot::take(&self.location.file)?.unwrap();
+            let old = Snapshot::take(&self.location.file)?.unwrap().into();
             let journals = Journal::places(&self.location, None);
             write_in_place(&self.location, &old, new, &journals, steps)
         }
@@ -195,6 +240,8 @@ mod tests {
         let (old, new) = (vec![b'o'; 200_000], vec![b'n'; 150_000]);
         for (old, new) in [(old.clone(), new.clone()), (new, old)] {
             let place = place(&old);
+            // Who has it open keeps the lease away, so that it can be looked at meanwhile.
+            let _open = File::open(&place.location.file).unwrap();
             let (location, seen) = (place.location.clone(), Arc::new(Mutex::new(Vec::new())));
             let steps = {
                 let (old, new, seen) = (old.clone(), new.clone(), Arc::clone(&seen));
@@ -244,6 +291,43 @@ mod tests {
         });
         assert_eq!(place.write(b"new\n", &steps).unwrap(), Attempt::Overtaken);
         assert_eq!(place.content(), b"theirs\n");
+        assert_eq!(place.files(), 1);
+    }
+
+    #[test]
+    fn what_somebody_appends_at_the_same_moment_is_kept() {
+        let place = place(b"old and longer\n");
+        let unsupported = {
+            let file = open_for_writing(&place.location).unwrap();
+            lease(&file).is_none()
+        };
+        if unsupported {
+            eprintln!("SKIPPED: there are no leases on this filesystem");
+            return;
+        }
+        let appending = Arc::new(Mutex::new(None));
+        let steps = {
+            let (path, appending) = (place.location.file.clone(), Arc::clone(&appending));
+            Steps::told_to(move |step| {
+                if step != Step::Piece {
+                    return;
+                }
+                let path = path.clone();
+                let (begun, begins) = std::sync::mpsc::channel();
+                *appending.lock().unwrap() = Some(std::thread::spawn(move || {
+                    begun.send(()).unwrap();
+                    let file = OpenOptions::new().append(true).open(path).unwrap();
+                    io::Write::write_all(&mut &file, b"appended\n").unwrap();
+                }));
+                begins.recv().unwrap();
+                // Without a lease this is more than enough to append something that is then cut off.
+                std::thread::sleep(Duration::from_millis(50));
+            })
+        };
+        assert_eq!(place.write(b"new\n", &steps).unwrap(), Attempt::Done);
+        let appending = appending.lock().unwrap().take().unwrap();
+        appending.join().unwrap();
+        assert_eq!(place.content(), b"new\nappended\n");
         assert_eq!(place.files(), 1);
     }
 

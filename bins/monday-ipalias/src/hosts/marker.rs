@@ -79,10 +79,14 @@ impl Terminated {
 }
 
 impl Marker {
-    /// Reads a line (without its ending); `None` if it is not a marker at all.
+    /// Reads a line (without its ending); `None` if it is not a marker at all, as a comment of a person's about us.
     #[must_use]
     pub fn parse(line: &[u8]) -> Option<Self> {
         let rest = line.strip_prefix(PREFIX.as_bytes())?;
+        let first = rest.split(u8::is_ascii_whitespace).next();
+        if !matches!(first, Some(b"begin" | b"end")) {
+            return None;
+        }
         let parsed = std::str::from_utf8(rest).ok().and_then(|rest| {
             let mut words = rest.split_ascii_whitespace();
             match words.next()? {
@@ -191,13 +195,15 @@ mod tests {
             "",
             "# monday",
             "#monday-ipalias begin",
+            "# monday-ipalias adds its names below",
+            "# monday-ipalias ",
+            "# monday-ipalias begins here",
             "127.0.0.1 localhost",
         ] {
             assert_eq!(Marker::parse(foreign.as_bytes()), None);
         }
         let line = begin().to_string();
         for damaged in [
-            line.replace("begin", "start"),
             line.replace("pid=", "pid=x"),
             line.replace("pid=", "who="),
             line.replace(" boot=", " "),
@@ -205,7 +211,7 @@ mod tests {
             format!("{line} more"),
             format!("{} x", end_line(&begin().instance)),
             "# monday-ipalias end 12".to_owned(),
-            "# monday-ipalias ".to_owned(),
+            "# monday-ipalias end".to_owned(),
         ] {
             assert_eq!(
                 Marker::parse(damaged.as_bytes()),

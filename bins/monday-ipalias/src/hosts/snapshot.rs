@@ -172,7 +172,27 @@ impl Snapshot {
     }
 }
 
-fn read_whole(mut file: &File) -> io::Result<Vec<u8>> {
+/// What a snapshot has seen, without the file: nobody is kept from the file by it.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// What the file was when it was opened.
+    pub meta: Metadata,
+    /// What it held.
+    pub bytes: Vec<u8>,
+}
+
+impl From<Snapshot> for Seen {
+    fn from(snapshot: Snapshot) -> Self {
+        let Snapshot { meta, bytes, .. } = snapshot;
+        Self { meta, bytes }
+    }
+}
+
+/// Reads a file from its beginning to its end.
+///
+/// # Errors
+/// What read(2) says; also if it is too large to be a hosts file.
+pub fn read_whole(mut file: &File) -> io::Result<Vec<u8>> {
     file.rewind()?;
     let mut bytes = Vec::new();
     file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;

@@ -4,16 +4,21 @@
 //! was made from. If somebody else has written in between, the exchange is undone, and nothing of theirs is gone.
 //! The displaced file is kept open for a while after it has lost its name, because an editor may have opened it before
 //! the exchange and write into it after.
+//!
+//! From the exchange on nothing is removed that is not known: under the temporary name there may be somebody's newest
+//! version. What is known (the old content, and the new one) is written down before, so that it is known after a crash as
+//! well. What is neither goes back to its place, or is kept where a person finds it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use xattr::FileExt as _;
 
+use super::journal::Journal;
 use super::snapshot::{Location, Snapshot, inode};
 use super::step::{Step, Steps};
 use crate::platform;
@@ -25,6 +30,9 @@ const NEW_MODE: u32 = 0o644;
 /// another write within microseconds.
 const UNDO_ATTEMPTS: usize = 100;
 
+/// How many versions of others are kept beside the file at most; that there is more than one is unheard of.
+const KEPT_LIMIT: usize = 100;
+
 /// What became of an attempt to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attempt {
@@ -32,6 +40,12 @@ pub enum Attempt {
     Done,
     /// Somebody else has changed the file in the meantime; it holds their version.
     Overtaken,
+}
+
+/// The files beside a hosts file that an exchange needs for a moment: the new file, and what is written down about it.
+#[must_use]
+pub fn leftovers(location: &Location) -> [PathBuf; 2] {
+    [location.beside("new"), location.beside("swap")]
 }
 
 /// Puts `new` in the place of `old`; `None` stands for no file.
@@ -44,23 +58,140 @@ pub fn swap(
     new: Option<&[u8]>,
     steps: &Steps,
 ) -> io::Result<Attempt> {
-    let temp = location.beside("new");
-    remove_if_there(&temp)?;
+    recover(location)?;
+    let [temp, journal] = leftovers(location);
     let attempt = match (old, new) {
         (None, None) => Ok(Attempt::Done),
-        (Some(old), None) => remove(location, old, &temp),
-        (old, Some(new)) => prepare(&temp, old, new, steps).and_then(|prepared| match old {
-            None => create(location, &temp),
-            Some(old) => replace(location, old, &temp, &prepared, steps),
-        }),
+        (None, Some(new)) => {
+            let made = prepare(&temp, None, new, steps).and_then(|_| create(location, &temp));
+            // Nobody else's content can be under this name.
+            made.and_then(|made| remove_if_there(&temp).map(|()| made))
+        }
+        (Some(old), new) => {
+            let prepared = new
+                .map(|new| prepare(&temp, Some(old), new, steps))
+                .transpose();
+            let known = Journal {
+                old: old.bytes.clone(),
+                new: new.unwrap_or_default().to_vec(),
+            };
+            let written = prepared.and_then(|prepared| {
+                known.write(&[journal], steps)?;
+                Ok(prepared)
+            });
+            match written {
+                // Nothing has been exchanged yet.
+                Err(error) => remove_if_there(&temp).and(Err(error)),
+                Ok(prepared) => {
+                    let attempt = match prepared {
+                        Some(prepared) => replace(
+                            location,
+                            old,
+                            &temp,
+                            &version(&prepared, &known.new)?,
+                            steps,
+                        ),
+                        None => take_away(location, old, &temp, steps),
+                    };
+                    let cleared = clear(location, &known);
+                    attempt.and_then(|attempt| Ok(cleared?.unwrap_or(attempt)))
+                }
+            }
+        }
     };
-    let removed = remove_if_there(&temp);
     steps.done(Step::OldRemoved);
     let attempt = attempt?;
-    removed?;
     // Without it the change may be lost with the power, never the file.
     sync_folder(&location.folder);
     Ok(attempt)
+}
+
+/// Puts right what an exchange has left that was cut short.
+///
+/// # Errors
+/// What the operating system says; what was found is left where it is then.
+pub fn recover(location: &Location) -> io::Result<()> {
+    let [temp, journal] = leftovers(location);
+    if let Some(known) = Journal::read(&journal)? {
+        return clear(location, &known).map(drop);
+    }
+    // What is known is written down before the exchange, so there was none: under the name is our own new file.
+    remove_if_there(&temp)?;
+    remove_if_there(&journal)
+}
+
+/// Clears up after an exchange: what is under the temporary name is removed if it is known. Otherwise it is somebody's
+/// version that we have displaced; `Overtaken` if it went back to its place.
+fn clear(location: &Location, known: &Journal) -> io::Result<Option<Attempt>> {
+    let [temp, journal] = leftovers(location);
+    let attempt = match Snapshot::take(&temp) {
+        Ok(None) => None,
+        Ok(Some(left)) if left.bytes == known.old || left.bytes == known.new => {
+            remove_if_there(&temp)?;
+            None
+        }
+        Ok(Some(_)) => put_back(location, &temp, known)?,
+        Err(error) => {
+            keep(location, &temp, &error)?;
+            None
+        }
+    };
+    remove_if_there(&journal)?;
+    Ok(attempt)
+}
+
+/// Puts a version of somebody else's back in its place, unless there is a newer one.
+fn put_back(location: &Location, temp: &Path, known: &Journal) -> io::Result<Option<Attempt>> {
+    let back = match Snapshot::take(&location.file) {
+        Ok(Some(ours)) if ours.bytes == known.new => {
+            undo(location, temp, (inode(&ours.meta), ours.bytes))
+        }
+        Ok(Some(_)) => Err(io::Error::other("there is a newer version in its place")),
+        Ok(None) => fs::hard_link(temp, &location.file),
+        Err(error) => Err(error),
+    };
+    match back {
+        Ok(()) => {
+            remove_if_there(temp)?;
+            Ok(Some(Attempt::Overtaken))
+        }
+        Err(error) => {
+            keep(location, temp, &error)?;
+            Ok(None)
+        }
+    }
+}
+
+/// Gives a version of somebody else's a name under which a person finds it.
+fn keep(location: &Location, temp: &Path, why: &io::Error) -> io::Result<()> {
+    for number in 1..=KEPT_LIMIT {
+        let mut name = location.file.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".monday-kept-{number}"));
+        let kept = location.folder.join(name);
+        match fs::hard_link(temp, &kept) {
+            Ok(()) => {
+                tracing::warn!(
+                    file = %location.file.display(),
+                    kept = %kept.display(),
+                    "another program wrote the hosts file at the same moment, and its version could not be put back \
+                     ({why}): it is kept beside it, for you to compare"
+                );
+                return remove_if_there(temp);
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::Error::other(format!(
+        "{KEPT_LIMIT} files are kept beside it already"
+    )))
+}
+
+/// A file with a content.
+type Version = ((u64, u64), Vec<u8>);
+
+fn version(file: &File, content: &[u8]) -> io::Result<Version> {
+    Ok((inode(&file.metadata()?), content.to_vec()))
 }
 
 /// Removes a file that need not exist.
@@ -132,7 +263,7 @@ fn replace(
     location: &Location,
     old: &Snapshot,
     temp: &Path,
-    prepared: &File,
+    new: &Version,
     steps: &Steps,
 ) -> io::Result<Attempt> {
     match platform::exchange(temp, &location.file) {
@@ -146,14 +277,25 @@ fn replace(
     if old.is_still_at(temp)? {
         return Ok(Attempt::Done);
     }
-    // What came out is newer than what the new content was made from: back with it. Should somebody write even now,
-    // then what comes out this time is not what we have just put in, and goes back as well.
-    let mut expected = inode(&prepared.metadata()?);
+    // What came out is newer than what the new content was made from: back with it.
+    undo(location, temp, new.clone())?;
+    remove_if_there(temp)?;
+    Ok(Attempt::Overtaken)
+}
+
+/// Puts what is under the temporary name in the place of `ours`; what is there afterwards is out of date. Should somebody write even now, by a new file or into
+/// ours, then what comes out is newer than what we have just put in, and goes back as well.
+fn undo(location: &Location, temp: &Path, ours: Version) -> io::Result<()> {
+    let read = || {
+        let found = Snapshot::take(temp)?.ok_or(io::ErrorKind::NotFound)?;
+        Ok::<Version, io::Error>((inode(&found.meta), found.bytes))
+    };
+    let mut expected = ours;
     for _ in 0..UNDO_ATTEMPTS {
-        let put_in = inode(&fs::symlink_metadata(temp)?);
+        let put_in = read()?;
         platform::exchange(temp, &location.file)?;
-        if inode(&fs::symlink_metadata(temp)?) == expected {
-            return Ok(Attempt::Overtaken);
+        if read()? == expected {
+            return Ok(());
         }
         expected = put_in;
     }
@@ -190,15 +332,22 @@ fn create(location: &Location, temp: &Path) -> io::Result<Attempt> {
     }
 }
 
-fn remove(location: &Location, old: &Snapshot, temp: &Path) -> io::Result<Attempt> {
+/// Takes a file away that was made by us; [`clear`] sees whether it was that one.
+fn take_away(
+    location: &Location,
+    old: &Snapshot,
+    temp: &Path,
+    steps: &Steps,
+) -> io::Result<Attempt> {
     fs::rename(&location.file, temp)?;
+    steps.done(Step::Swapped);
     if old.is_still_at(temp)? {
         return Ok(Attempt::Done);
     }
     match fs::hard_link(temp, &location.file) {
         // Somebody has made an even newer one.
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        _ => Ok(Attempt::Overtaken),
+        _ => remove_if_there(temp).map(|()| Attempt::Overtaken),
     }
 }
 
@@ -291,6 +440,90 @@ mod tests {
         });
         assert_eq!(place.swap(b"new", &steps).unwrap(), Attempt::Overtaken);
         assert_eq!(fs::read(&place.path).unwrap(), b"second");
+        assert_eq!(place.files(), 1);
+    }
+
+    #[test]
+    fn what_somebody_writes_into_our_file_while_the_exchange_is_undone_is_kept() {
+        let place = place(b"old");
+        let path = place.path.clone();
+        let steps = Steps::told_to(move |step| match step {
+            Step::TempReady => {
+                let new = path.with_extension("editor");
+                fs::write(&new, b"first").unwrap();
+                fs::rename(&new, &path).unwrap();
+            }
+            Step::Swapped => fs::write(&path, b"second, in place").unwrap(),
+            _ => {}
+        });
+        assert_eq!(place.swap(b"new", &steps).unwrap(), Attempt::Overtaken);
+        assert_eq!(fs::read(&place.path).unwrap(), b"second, in place");
+        assert_eq!(place.files(), 1);
+    }
+
+    #[test]
+    fn an_error_after_the_exchange_removes_nobodys_version() {
+        let place = place(b"old");
+        let path = place.path.clone();
+        let steps = Steps::told_to(move |step| match step {
+            Step::TempReady => fs::write(&path, b"theirs").unwrap(),
+            // It cannot be read any more: no hosts file is so large.
+            Step::Swapped => OpenOptions::new()
+                .write(true)
+                .open(path.with_file_name(".hosts.monday-new"))
+                .and_then(|file| file.set_len(65 * 1024 * 1024))
+                .unwrap(),
+            _ => {}
+        });
+        place.swap(b"new", &steps).unwrap_err();
+        let kept = place.path.with_file_name("hosts.monday-kept-1");
+        assert!(fs::read(kept).unwrap().starts_with(b"theirs"));
+        assert_eq!(place.files(), 2);
+    }
+
+    #[test]
+    fn a_version_that_a_killed_exchange_has_displaced_goes_back_or_is_kept() {
+        for (now, left, expected, files) in [
+            // Killed right after the exchange, which has displaced an editor's version.
+            (
+                b"new".as_slice(),
+                b"theirs".as_slice(),
+                b"theirs".as_slice(),
+                1,
+            ),
+            // Somebody has written since.
+            (b"newer", b"theirs", b"newer", 2),
+            // As it usually is, before and after.
+            (b"old", b"new", b"old", 1),
+            (b"new", b"old", b"new", 1),
+        ] {
+            let place = place(now);
+            let location = Location::of(&place.path).unwrap();
+            let [temp, journal] = leftovers(&location);
+            fs::write(&temp, left).unwrap();
+            let known = Journal {
+                old: b"old".to_vec(),
+                new: b"new".to_vec(),
+            };
+            known.write(&[journal], &Steps::default()).unwrap();
+            recover(&location).unwrap();
+            assert_eq!(fs::read(&place.path).unwrap(), expected);
+            assert_eq!(place.files(), files);
+            if files == 2 {
+                let kept = place.path.with_file_name("hosts.monday-kept-1");
+                assert_eq!(fs::read(kept).unwrap(), left);
+            }
+        }
+    }
+
+    #[test]
+    fn a_new_file_that_was_not_exchanged_yet_is_removed() {
+        let place = place(b"old");
+        let location = Location::of(&place.path).unwrap();
+        let [temp, journal] = leftovers(&location);
+        fs::write(temp, "half of the ne").unwrap();
+        fs::write(journal, "half of what is kno").unwrap();
+        recover(&location).unwrap();
         assert_eq!(place.files(), 1);
     }
 

@@ -1,7 +1,9 @@
 //! Linux.
 
+mod lease;
 mod rights;
 
+pub(crate) use lease::{Lease, lease};
 pub(crate) use rights::{confine, drop_gained, take_stand};
 
 use std::fs;

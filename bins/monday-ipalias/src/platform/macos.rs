@@ -1,6 +1,10 @@
-//! macOS: names want an IPv6 line, and addresses have to be added to `lo0` before they can be bound.
+//! macOS: two files exchange their names by a call of its own, names want an IPv6 line, and addresses have to be added to `lo0` before they can be bound.
 //!
 //! Thin on purpose: what is decided about either is in [`crate::companion`] and [`crate::alias`].
+
+mod exchange;
+
+pub(crate) use exchange::exchange;
 
 use std::collections::BTreeSet;
 use std::io;

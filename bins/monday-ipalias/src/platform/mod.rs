@@ -9,14 +9,16 @@ mod other;
 
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{
-    boot_id, confine, describe_parent, drop_gained, exchange, is_mount_point, process_start,
-    take_stand,
+    Lease, boot_id, confine, describe_parent, drop_gained, exchange, is_mount_point, lease,
+    process_start, take_stand,
 };
 #[cfg(target_os = "macos")]
-pub(crate) use macos::{COMPANION, loopback};
+pub(crate) use macos::{COMPANION, exchange, loopback};
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+pub(crate) use other::exchange;
 #[cfg(not(target_os = "linux"))]
 pub(crate) use other::{
-    boot_id, confine, describe_parent, drop_gained, exchange, is_mount_point, process_start,
+    Lease, boot_id, confine, describe_parent, drop_gained, is_mount_point, lease, process_start,
     take_stand,
 };
 

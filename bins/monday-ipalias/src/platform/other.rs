@@ -29,6 +29,7 @@ pub(crate) fn is_mount_point(file: &Path, folder: &Path) -> io::Result<bool> {
 }
 
 /// There is no such call that every Unix has.
+#[cfg(not(target_os = "macos"))]
 pub(crate) fn exchange(_one: &Path, _other: &Path) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
@@ -46,4 +47,13 @@ pub(crate) fn confine(_rights: Rights) -> io::Result<()> {
 /// An executable's file gives no rights here but by its set-user-ID bit, which is refused.
 pub(crate) fn drop_gained() -> io::Result<()> {
     Ok(())
+}
+
+/// There are no leases here.
+#[derive(Debug)]
+pub(crate) struct Lease<'a>(std::marker::PhantomData<&'a std::fs::File>);
+
+/// There are no leases here.
+pub(crate) fn lease(_file: &std::fs::File) -> io::Result<Lease<'_>> {
+    Err(io::ErrorKind::Unsupported.into())
 }

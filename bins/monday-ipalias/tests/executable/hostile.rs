@@ -102,7 +102,7 @@ fn traps_in_the_callers_own_folder_lead_nowhere() {
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o500)).unwrap();
     refused(&output(), 1, "Permission denied");
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
-    // A link in the place of the folder of leases, and of a lease that is going to be written.
+    // A link in the place of the folder of leases.
     fs::remove_dir(folder.join("monday/.ipalias")).unwrap();
     symlink("/etc", folder.join("monday/.ipalias")).unwrap();
     let running = Running::start(realm.served(CALLER, &["--output", "json", "api.local"]));
@@ -293,4 +293,35 @@ fn a_client_that_connects_and_says_nothing_holds_nobody_up() {
     let mut client = Client::connect(&socket);
     client.result("list", &json!({}));
     running.end();
+}
+
+#[test]
+fn whoever_keeps_the_lock_of_the_folder_keeps_nobodys_names_away() {
+    let test = "hostile::whoever_keeps_the_lock_of_the_folder_keeps_nobodys_names_away";
+    let Some(realm) = Realm::enter(test) else {
+        return;
+    };
+    let mut holder = OTHER
+        .command(&["flock", "/etc", "sh", "-c", "echo held; exec sleep 600"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut held = [0; 5];
+    holder
+        .stdout
+        .as_mut()
+        .unwrap()
+        .read_exact(&mut held)
+        .unwrap();
+    let (running, mut client) = realm.serve(CALLER, &CALLER.folder().join("s"));
+    let assigned = client.result("assign", &json!({"name": "api.local"}));
+    assert_eq!(assigned["hosts"]["state"], "written", "{assigned}");
+    running.end();
+    assert_eq!(realm.hosts(), ORIGINAL);
+    assert!(
+        holder.try_wait().unwrap().is_none(),
+        "the lock was held all the time"
+    );
+    holder.kill().unwrap();
+    holder.wait().unwrap();
 }

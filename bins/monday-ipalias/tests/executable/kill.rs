@@ -107,7 +107,7 @@ fn originals() -> Vec<Vec<u8>> {
     vec![
         b"127.0.0.1 localhost\n".to_vec(),
         b"127.0.0.1 localhost\r\n::1 localhost\r\n\xff\xc0 \x80\r\n# no end".to_vec(),
-        // More than one piece when it is written in place.
+        // A large one.
         [b"10.0.0.1 somebody\n".repeat(8_000), b"the end".to_vec()].concat(),
     ]
 }
@@ -123,6 +123,26 @@ fn foreign(original: &[u8], deed: Deed) -> Vec<u8> {
         expected.extend_from_slice(BEHIND);
     }
     expected
+}
+
+/// Compares two contents, and says where they differ without printing all of them.
+fn assert_same(found: &[u8], expected: &[u8], when: &str) {
+    let same = found
+        .iter()
+        .zip(expected)
+        .take_while(|(a, b)| a == b)
+        .count();
+    let around = |bytes: &[u8]| {
+        let from = same.saturating_sub(40);
+        let part = &bytes[from..bytes.len().min(same + 200)];
+        String::from_utf8_lossy(part).into_owned()
+    };
+    assert!(
+        found == expected,
+        "{when}: from byte {same} on, {:?} was found, and {:?} expected",
+        around(found),
+        around(expected)
+    );
 }
 
 /// Makes the file what it was, without ever emptying it: a reader is looking.
@@ -180,19 +200,19 @@ fn kill_at_every_step(place: &Place, original: &[u8], in_place: bool) {
             if killed && kills % 2 == 0 {
                 // The next start cleans up, as the first thing that it does.
                 let next = Ledger::open(place.settings(in_place, Steps::default())).unwrap();
-                assert_eq!(
-                    place.content(),
-                    expected,
-                    "{deed:?}, killed after step {kills}"
+                assert_same(
+                    &place.content(),
+                    &expected,
+                    &format!("{deed:?}, killed after step {kills}, next start"),
                 );
                 next.close().unwrap();
             } else {
                 place.clean();
             }
-            assert_eq!(
-                place.content(),
-                expected,
-                "{deed:?}, killed after step {kills}"
+            assert_same(
+                &place.content(),
+                &expected,
+                &format!("{deed:?}, killed after step {kills}"),
             );
             assert_eq!(
                 place.files_beside(),
