@@ -48,6 +48,9 @@ use crate::socket::{self, SocketError};
 /// the hosts file (5 s at most).
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long a client has for its request, which it sends at once. While it waits, others may have to wait for their turn.
+const REQUEST_PATIENCE: Duration = Duration::from_secs(1);
+
 /// The longest line of this protocol, in bytes. An error with the holder of a port has some hundred.
 const MAX_LINE_BYTES: usize = 16 * 1024;
 
@@ -141,7 +144,8 @@ async fn ask(socket: &Path, ip: IpAddr, port: u16) -> Result<OwnedFd, HandoverEr
         params: serde_json::to_value(Bind { ip, port }).map_err(|e| garbled(e.to_string()))?,
     };
     send_line(stream, &request, None).await.map_err(failed)?;
-    let (line, descriptors) = receive_line(stream).await.map_err(failed)?;
+    // One more than is wanted, to tell.
+    let (line, descriptors) = receive_line(stream, 2).await.map_err(failed)?;
     let reply: Reply = serde_json::from_slice(&line)
         .map_err(|e| garbled(format!("the reply to `bind` is not understood: {e}")))?;
     let bound: Bound = match reply.outcome {
@@ -190,8 +194,8 @@ where
 {
     let Stream::UdSocket(stream) = stream;
     let stream = stream.inner();
-    let asked = tokio::time::timeout(PATIENCE, receive_line(stream)).await;
-    // Whatever a client sends along is not wanted, and closed.
+    // Whatever a client sends along is not wanted, and closed as it comes.
+    let asked = tokio::time::timeout(REQUEST_PATIENCE, receive_line(stream, 0)).await;
     let (line, _) = asked.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
     let (id, wanted) = parse(&line);
     let bound = match wanted {
@@ -289,14 +293,15 @@ fn send(
     Ok(sent)
 }
 
-/// One line, without its line feed, and the descriptors that came along.
-async fn receive_line(stream: &UnixStream) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
+/// One line, without its line feed, and the descriptors that came along, `keep` of them at most; others are closed at once.
+async fn receive_line(stream: &UnixStream, keep: usize) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
     let (mut line, mut descriptors) = (Vec::new(), Vec::new());
     loop {
         stream.readable().await?;
         let received = stream.try_io(Interest::READABLE, || {
             receive(stream, &mut line, &mut descriptors)
         });
+        descriptors.truncate(keep);
         match received {
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(_) => {}

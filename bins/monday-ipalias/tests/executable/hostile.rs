@@ -6,6 +6,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use monday_shared::handover::socket_beside;
 use serde_json::json;
@@ -102,6 +103,13 @@ fn traps_in_the_callers_own_folder_lead_nowhere() {
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o500)).unwrap();
     refused(&output(), 1, "Permission denied");
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
+    // A link in the place of the lease that is going to be written.
+    symlink("/etc/precious", folder.join("monday/.ipalias/new")).unwrap();
+    let running = Running::start(realm.served(CALLER, &["--output", "json", "api.local"]));
+    running.end();
+    assert_eq!(fs::read("/etc/precious").unwrap(), b"kept");
+    fs::remove_dir_all(folder.join("monday/.ipalias")).unwrap();
+    fs::create_dir(folder.join("monday/.ipalias")).unwrap();
     // A link in the place of the folder of leases.
     fs::remove_dir(folder.join("monday/.ipalias")).unwrap();
     symlink("/etc", folder.join("monday/.ipalias")).unwrap();
@@ -199,12 +207,16 @@ fn hostile_lines_are_answered_and_survived() {
     let thousands: Vec<_> = (0..10_000)
         .map(|n| json!({"name": format!("n{n}.local")}))
         .collect();
+    // This machine's own name, which others find it by.
+    let own = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    let own = own.trim_end();
     for (params, kind) in [
         (
             json!({"name": "a\n127.0.0.1 bank.example"}),
             "invalid_params",
         ),
         (json!({"name": "../../etc/passwd"}), "invalid_params"),
+        (json!({"name": own}), "denied"),
         (
             json!({"name": "a.local", "ip": "10.0.0.1"}),
             "invalid_params",
@@ -287,11 +299,18 @@ fn a_client_that_connects_and_says_nothing_holds_nobody_up() {
     };
     let socket = CALLER.folder().join("s");
     let (running, _client) = realm.serve(CALLER, &socket);
-    let _silent: Vec<UnixStream> = (0..10)
+    // More than are served at once.
+    let _silent: Vec<UnixStream> = (0..20)
         .map(|_| UnixStream::connect(socket_beside(&socket)).unwrap())
         .collect();
     let mut client = Client::connect(&socket);
     client.result("list", &json!({}));
+    let begin = Instant::now();
+    let request = json!({"id": 1, "method": "bind", "params": {"ip": "127.0.0.1", "port": 80}});
+    let answer = reply(&socket_beside(&socket), &format!("{request}\n"));
+    assert_eq!(answer["error"]["data"]["kind"], "not_found", "{answer}");
+    // Who asks for a port goes away after 10 s.
+    assert!(begin.elapsed() < Duration::from_secs(8), "{begin:?}");
     running.end();
 }
 
@@ -302,7 +321,14 @@ fn whoever_keeps_the_lock_of_the_folder_keeps_nobodys_names_away() {
         return;
     };
     let mut holder = OTHER
-        .command(&["flock", "/etc", "sh", "-c", "echo held; exec sleep 600"])
+        .command(&[
+            "flock",
+            "--no-fork",
+            "/etc",
+            "sh",
+            "-c",
+            "echo held; exec sleep 600",
+        ])
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::control::Client;
 use crate::place::{Place, Running};
-use crate::realm::{CALLER, HELPER, ORIGINAL, OTHER, Realm, has, pid_behind, status_of};
+use crate::realm::{CALLER, HELPER, ORIGINAL, OTHER, Realm, has, pid_behind, refused, status_of};
 
 /// Lets the caller run the helper as root, in the words that `setup --print` gives.
 fn allow(realm: &Realm) {
@@ -156,6 +156,21 @@ fn the_lines_that_setup_prints_allow_one_user_one_program() {
             .unwrap();
         assert!(!output.status.success(), "{output:?}");
     }
+    // Even where doas was told to keep the environment, a group that is not the caller's cannot be had.
+    let line = format!(
+        "permit nopass keepenv {} as root cmd {HELPER}\n",
+        CALLER.name
+    );
+    fs::write("/etc/doas.conf", line).unwrap();
+    let list = |gid: &str| {
+        let mut command = CALLER.command(&["doas", "-n", "--", HELPER, "list"]);
+        command
+            .env("SUDO_UID", CALLER.uid.to_string())
+            .env("SUDO_GID", gid);
+        command.output().unwrap()
+    };
+    assert!(list(&CALLER.uid.to_string()).status.success());
+    refused(&list("0"), 1, "SUDO_UID says uid 65534 with group 0");
 }
 
 #[test]
