@@ -308,7 +308,7 @@ pub struct RunArgs {
     #[arg(long)]
     pub wait: bool,
 
-    /// The same, but give up after this time with status 124
+    /// The same, but give up after this time with status 124 (that of an app's own `ready.retries`, too)
     #[arg(long, value_name = "TIME")]
     pub timeout: Option<Span>,
 

@@ -47,6 +47,14 @@ pub enum Error {
     /// Something was not ready as `--wait` wants it.
     #[error("{}", .0.message)]
     NotReady(RpcError),
+    /// The project was stopped before COMMAND could be started.
+    #[error(
+        "the command was not started: the project was stopped before everything of it was up ({reason})"
+    )]
+    CommandNotStarted {
+        /// What stopped it.
+        reason: String,
+    },
     /// The background process cannot be started.
     #[error("cannot start the project in the background: {0}")]
     Background(std::io::Error),

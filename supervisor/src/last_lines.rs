@@ -19,11 +19,11 @@ pub(crate) async fn tell(state: &State, error: &RpcError) {
         .get("names")
         .and_then(|names| names.as_array());
     for name in names.into_iter().flatten().filter_map(|name| name.as_str()) {
-        let message = match last(state, name).as_slice() {
-            [] => "it has written nothing".to_owned(),
-            lines => format!("the last it wrote:\n{}", lines.join("\n")),
-        };
-        state.notice(Level::Error, Some(name.to_owned()), message);
+        let lines = last(state, name);
+        if !lines.is_empty() {
+            let message = format!("the last it wrote:\n{}", lines.join("\n"));
+            state.notice(Level::Error, Some(name.to_owned()), message);
+        }
     }
 }
 

@@ -127,7 +127,11 @@ pub async fn run(args: RunArgs) -> Result<u8, Error> {
     }
     // Nothing is changed any more while everything is being stopped.
     follower.abort();
-    let timeout = matches!(ended, Ok(Ended::As(Ending::ParentGone))).then_some(ORPHANED_GRACE);
+    let timeout = matches!(
+        ended,
+        Ok(Ended::As(Ending::ParentGone) | Ended::WithoutCommand(Ending::ParentGone))
+    )
+    .then_some(ORPHANED_GRACE);
     stop(&session, &mut life, &state, timeout).await;
     if let Some(log_dir) = log_dir {
         log_dir.finish().await;
@@ -180,6 +184,8 @@ impl Notes {
 enum Ended {
     /// As any executable.
     As(Ending),
+    /// It was stopped before COMMAND could be started, by nothing that has a status of its own.
+    WithoutCommand(Ending),
     /// It was not ready as `--wait` wants it.
     NotReady(RpcError),
 }
@@ -187,7 +193,7 @@ enum Ended {
 impl Ended {
     fn reason(&self) -> String {
         match self {
-            Self::As(ending) => reason(*ending),
+            Self::As(ending) | Self::WithoutCommand(ending) => reason(*ending),
             Self::NotReady(error) => error.message.clone(),
         }
     }
@@ -195,6 +201,9 @@ impl Ended {
     fn into_exit_code(self) -> Result<u8, Error> {
         match self {
             Self::As(ending) => Ok(ending.exit_code()),
+            Self::WithoutCommand(ending) => Err(Error::CommandNotStarted {
+                reason: reason(ending),
+            }),
             Self::NotReady(error) => Err(Error::NotReady(error)),
         }
     }
@@ -316,14 +325,22 @@ async fn live(
     state: &State,
     (args, hosts_file): (&RunArgs, Option<&Path>),
 ) -> Result<Ended, LifeError> {
+    let has_command = !args.command.is_empty();
+    let too_early = |ending| match ending {
+        // A test run that tested nothing must not look like a good one.
+        Ending::Shutdown | Ending::ParentGone if has_command => Ended::WithoutCommand(ending),
+        ending => Ended::As(ending),
+    };
     let environment = tokio::select! {
         environment = session.bring_up() => environment,
-        request = life.next_request() => return request.map(Ended::As),
+        request = life.next_request() => return request.map(too_early),
     };
-    if let Some(until_ready) = until_ready(args) {
+    let until_ready = until_ready(args);
+    let waits = until_ready.is_some();
+    if let Some(until_ready) = until_ready {
         let is_ready = tokio::select! {
             is_ready = control::wait(session, until_ready) => is_ready,
-            request = life.next_request() => return request.map(Ended::As),
+            request = life.next_request() => return request.map(too_early),
         };
         if let Err(error) = is_ready {
             last_lines::tell(state, &error).await;
@@ -332,8 +349,10 @@ async fn live(
     }
     state.ready();
     let failed = tokio::select! {
-        failed = session.until_up() => failed,
-        request = life.next_request() => return request.map(Ended::As),
+        // Everything was ready a moment ago.
+        () = std::future::ready(()), if waits => Vec::new(),
+        failed = session.until_up(), if !waits => failed,
+        request = life.next_request() => return request.map(too_early),
     };
     life.announce();
     state.up(failed);

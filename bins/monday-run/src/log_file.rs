@@ -34,7 +34,7 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Opens the file, which is continued if it exists.
+    /// Opens the file, which is continued if it exists; its folder is made where it is missing.
     ///
     /// # Errors
     /// What the file system says, or that no thread can be made.
@@ -96,6 +96,9 @@ struct Rotating {
 
 impl Rotating {
     fn open(settings: LogFile) -> io::Result<Self> {
+        if let Some(folder) = Path::new(&settings.path).parent() {
+            std::fs::create_dir_all(folder)?;
+        }
         let (file, bytes) = open(&settings.path)?;
         Ok(Self {
             bytes,
@@ -210,6 +213,14 @@ mod tests {
     use monday_shared::protocol::run::{Line, Stream};
 
     use super::*;
+
+    #[test]
+    fn the_folder_of_the_file_is_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("logs/of/api.log");
+        let _ = Rotating::open(LogFile::new(path.clone())).unwrap();
+        assert!(path.is_file());
+    }
 
     fn line(text: &str) -> Output {
         Output {
@@ -337,9 +348,10 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_is_not_there_is_an_error() {
+    fn a_folder_that_cannot_be_made_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
-        let gone = folder.path().join("gone");
-        assert!(Writer::start(settings(&gone, 1, 1)).is_err());
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        assert!(Writer::start(settings(&file, 1, 1)).is_err());
     }
 }

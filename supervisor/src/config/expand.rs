@@ -151,7 +151,8 @@ impl<'a> Expander<'a> {
     /// What an expanded path means: absolute, whatever monday's working directory.
     ///
     /// A relative one is relative to the working directory, or to the configuration's folder or `$GOPATH/src` where it is
-    /// there and not in the former.
+    /// there and not in the former. One that is nowhere yet belongs into `$GOPATH/src` if it begins as import paths of Go do,
+    /// with the name of a machine: its `setup` will make it there.
     pub(super) fn absolute(&self, path: &str, kind: Kind, config_folder: &Path) -> PathBuf {
         if let Kind::Inside(folder) = kind {
             return self
@@ -176,11 +177,16 @@ impl<'a> Expander<'a> {
             }),
         ];
         let found = places
-            .into_iter()
+            .iter()
             .flatten()
             .find(|place| self.machine.exists(place));
+        let nowhere_yet = places[2].as_ref().filter(|_| begins_with_machine(path));
         // Without `.` and doubled slashes.
-        found.unwrap_or(here).components().collect()
+        found
+            .or(nowhere_yet)
+            .unwrap_or(&here)
+            .components()
+            .collect()
     }
 }
 
@@ -206,6 +212,14 @@ fn split_at_brace(text: &str) -> Option<(&str, &str)> {
 fn is_home(text: &str) -> bool {
     let rest = text.strip_prefix('~');
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', ':']))
+}
+
+/// Whether a relative path begins with the name of a machine, and goes on: `github.com/a/b`, and not `../a` or `a.out`.
+fn begins_with_machine(path: &str) -> bool {
+    path.split_once('/').is_some_and(|(machine, _)| {
+        let (name, top) = machine.rsplit_once('.').unwrap_or_default();
+        !name.is_empty() && !name.starts_with('.') && !top.is_empty()
+    })
 }
 
 /// How many bytes at the start are the name of a variable.
@@ -310,6 +324,16 @@ mod tests {
             absolute("github.com/me/app", Kind::Plain),
             "/work/github.com/me/app"
         );
+        // What is nowhere yet is made by a `setup`: that of a Go package below GOPATH.
+        assert_eq!(
+            absolute("github.com/me/new", Kind::Source),
+            "/go/src/github.com/me/new"
+        );
+        for new in ["new", "a.b", "../a.b/new", "./a.b/new", ".a/new", "src/a.b"] {
+            let here = Path::new("/work").join(new);
+            let here: PathBuf = here.components().collect();
+            assert_eq!(absolute(new, Kind::Source), here.display().to_string());
+        }
         assert_eq!(absolute("/abs//x/", Kind::Source), "/abs/x");
         assert_eq!(absolute("../up", Kind::Plain), "/work/../up");
     }

@@ -39,8 +39,51 @@ pub(crate) async fn wait(session: &Session, params: Wait) -> Result<ProjectStatu
     }
 }
 
-/// Waits for all; the first that will never be so ends it.
+/// Waits until all are so at the same time; the first that will never be so, or is no longer, ends it.
 async fn all_of(
+    session: &Session,
+    names: &[String],
+    condition: Condition,
+) -> Result<(), (String, String)> {
+    let failure = one_fails(session, names, condition);
+    tokio::pin!(failure);
+    loop {
+        tokio::select! {
+            // What has failed counts for more than that others are ready.
+            biased;
+            failed = &mut failure => return Err(failed),
+            reached = each_of(session, names, condition) => reached?,
+        }
+        // One that was ready may have ended while another one was waited for.
+        if names.iter().all(|name| session.board().is(name, condition)) {
+            return Ok(());
+        }
+    }
+}
+
+/// Waits until one of them has failed; returns which, and why.
+async fn one_fails(session: &Session, names: &[String], condition: Condition) -> (String, String) {
+    let mut waiting = JoinSet::new();
+    for name in names {
+        let board = session.board().clone();
+        let dependency = Dependency {
+            name: name.clone(),
+            condition,
+        };
+        waiting.spawn(async move {
+            let why = board.failed(&dependency).await;
+            (dependency.name, why)
+        });
+    }
+    match waiting.join_next().await {
+        Some(Ok(failed)) => failed,
+        // None of them is there, or a task of ours panicked, which it does not.
+        _ => std::future::pending().await,
+    }
+}
+
+/// Waits until each was so once.
+async fn each_of(
     session: &Session,
     names: &[String],
     condition: Condition,
@@ -74,6 +117,8 @@ async fn failed(session: &Session, name: String, why: &str) -> RpcError {
     } else {
         ErrorKind::Failed
     };
+    // What did not even start says so itself.
+    let why = why.strip_prefix("failed: ").unwrap_or(why);
     RpcError::new(kind, format!("{name} has failed: {why}")).with("names", vec![name])
 }
 

@@ -10,6 +10,24 @@ use tempfile::Builder;
 /// The mode of a new file before the umask has its say, as open(2) makes one.
 const NEW_FILE_MODE: u32 = 0o666;
 
+/// How the name of a file begins that is not in its place yet.
+const TEMPORARY: &str = ".monday-";
+
+/// How many characters follow.
+const TEMPORARY_MORE: usize = 6;
+
+/// Whether it is a file of ours that is not in its place yet.
+#[must_use]
+pub fn is_temporary(path: &str) -> bool {
+    let name = path
+        .rsplit('/')
+        .next()
+        .and_then(|name| name.strip_prefix(TEMPORARY));
+    name.is_some_and(|rest| {
+        rest.len() == TEMPORARY_MORE && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    })
+}
+
 /// Replaces the content of a file, making it and its folders where they are missing. The mode is the old file's, else
 /// what a new file gets. A file behind a symbolic link is replaced, not the link.
 ///
@@ -80,7 +98,8 @@ impl Place {
         fs::create_dir_all(folder)?;
         let mut builder = Builder::new();
         builder
-            .prefix(".monday-")
+            .prefix(TEMPORARY)
+            .rand_bytes(TEMPORARY_MORE)
             .permissions(Permissions::from_mode(NEW_FILE_MODE));
         let mut file = builder.tempfile_in(folder)?;
         io::copy(&mut content, &mut file)?;

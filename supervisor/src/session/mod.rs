@@ -397,6 +397,9 @@ impl Session {
 
     /// Stops these apps until they are started again, those that depend on others before them.
     pub async fn halt(&self, names: &HashSet<String>, timeout: Option<Span>) {
+        for app in names.iter().filter_map(|name| self.apps.get(name)) {
+            app.hold(false).await;
+        }
         for group in stop_order(&self.current().plan) {
             let mut stopping = JoinSet::new();
             let group = group.iter().filter(|name| names.contains(*name));
@@ -489,6 +492,9 @@ impl Session {
     }
 
     async fn stop_groups(&self, timeout: Option<Span>) {
+        for app in self.apps.all() {
+            app.hold(true).await;
+        }
         for group in stop_order(&self.current().plan) {
             let mut stopping = JoinSet::new();
             for app in group.iter().filter_map(|name| self.apps.get(name)) {

@@ -72,8 +72,10 @@ impl Session {
         // What is missing for the new plan is missed before anything of the old one ends.
         self.make_sidecars(&plan)?;
         let coming = set(difference.apps.coming());
-        let handles = self.prepare(&plan, &coming)?;
+        self.starter.check_guards(&coming)?;
         self.retire(&before.plan, &difference).await;
+        // Not before: a guardian serves the socket of the one that it replaces.
+        let handles = self.prepare(&plan, &coming)?;
         let fresh = set(difference.apps.coming().chain(difference.forwards.coming()));
         self.board.adopt(&plan, &fresh);
         self.state.adopt(
@@ -110,6 +112,9 @@ impl Session {
     /// Ends what is not wanted any more, and what will be another one.
     async fn retire(&self, old: &Plan, difference: &Difference) {
         let going = set(difference.apps.going());
+        for app in going.iter().filter_map(|name| self.apps.get(name)) {
+            app.hold(true).await;
+        }
         for group in stop_order(old) {
             let mut stopping = JoinSet::new();
             let group = group.into_iter().filter(|name| going.contains(name));

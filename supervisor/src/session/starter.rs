@@ -1,5 +1,6 @@
 //! Starts the sidecars of a project, each with a socket of its own in the project's folder.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -53,6 +54,17 @@ impl Starter {
             args: Vec::new(),
             hidden: &[],
         })
+    }
+
+    /// Looks whether these apps can be guarded.
+    ///
+    /// # Errors
+    /// There is no monday-run.
+    pub(super) fn check_guards(&self, apps: &HashSet<String>) -> Result<(), Error> {
+        if !apps.is_empty() {
+            self.locator.find(run::NAME)?;
+        }
+        Ok(())
     }
 
     /// Starts the monday-run of an app and keeps it alive.

@@ -208,7 +208,8 @@ impl Lines {
                 (forward.name.as_str(), at, route.listen.to_string())
             })
         });
-        let rows: Vec<_> = apps.chain(forwards).collect();
+        let is_there = |row: &(&str, _, _)| !failed.iter().any(|name| name == row.0);
+        let rows: Vec<_> = apps.chain(forwards).filter(is_there).collect();
         let columns = rows.iter().fold((0, 0), |(name, at), row| {
             (
                 name.max(row.0.chars().count()),

@@ -1,6 +1,7 @@
 //! Runs one app through a monday-run of its own.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use monday_shared::address_env::Variable;
 use monday_shared::duration::Span;
@@ -17,6 +18,9 @@ use crate::plan::App;
 use crate::sidecar::keeper::{News, Sidecar};
 use crate::state::State;
 
+/// After the answer to a stop its event is on the way, behind output perhaps that nobody reads.
+const TOLD_WITHIN: Duration = Duration::from_millis(300);
+
 /// One app and its kept monday-run.
 #[derive(Debug)]
 pub struct Guardian {
@@ -25,6 +29,8 @@ pub struct Guardian {
     state: State,
     /// What monday-run was told last, to tell it again.
     start: watch::Sender<Option<Start>>,
+    /// How far it is, as was told.
+    phase: watch::Sender<Phase>,
     /// Who waits for the app is told here.
     board: Arc<Board>,
 }
@@ -38,6 +44,7 @@ impl Guardian {
             sidecar,
             state,
             start: watch::Sender::new(None),
+            phase: watch::Sender::new(Phase::Idle),
             board,
         }
     }
@@ -125,8 +132,19 @@ impl Guardian {
             return;
         }
         // A monday-run that is not there has no processes left, and without a wish the next one starts none.
-        if let Err(error) = self.sidecar.call_if_there(&Stop { timeout }).await {
-            tracing::debug!(app = self.app.name, %error, "the app could not be stopped by request");
+        match self.sidecar.call_if_there(&Stop { timeout }).await {
+            Ok(Some(_)) => {
+                let mut phase = self.phase.subscribe();
+                let is_told = phase.wait_for(|phase| {
+                    !matches!(phase, Phase::Running | Phase::Stopping | Phase::Waiting)
+                });
+                // The monday-run may be ended now: how the app ended is told before that.
+                let _ = tokio::time::timeout(TOLD_WITHIN, is_told).await;
+            }
+            Ok(None) => {}
+            Err(error) => {
+                tracing::debug!(app = self.app.name, %error, "the app could not be stopped by request");
+            }
         }
         self.start.send_replace(None);
     }
@@ -190,7 +208,9 @@ impl Guardian {
             _ => None,
         });
         let progress = Progress::of(&run);
+        let phase = run.phase;
         self.state.app(&self.app.name, run);
+        self.phase.send_replace(phase);
         // Last: whoever waits for it finds the state as it is.
         self.board.set(&self.app.name, progress);
     }

@@ -1,16 +1,22 @@
 //! What a change means for an app: a reason to build and start it again, or only the trace of the build or of the app
 //! itself. A pure state machine; the time is a parameter.
 //!
-//! A file that a build writes into the watched tree changes with every build. It is known by that: what changed while
-//! each of [`BUILDS_OF_A_PRODUCT`] builds in a row went on is a product, and its changes at such times mean nothing.
+//! What changes while the first build after a start goes on is taken for its product, unless it is known as a source.
+//! Later, a file that a build writes into the watched tree is known by changing with every build: what changed while
+//! each of [`BUILDS_OF_A_PRODUCT`] builds in a row went on is a product. Changes of products at such times mean nothing.
 //! Until that is known, no change is lost: the build is done once more. What somebody else changed, at a time when no
-//! build went on, is taken for a source for much longer: a person may well save during three builds in a row.
+//! build went on, is taken for a source for much longer: a person may well save during three builds in a row. And a
+//! product that somebody else changed has to be written by the next build, or it is one no longer.
 
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 /// How many builds in a row have to touch a file before it counts as their product.
 const BUILDS_OF_A_PRODUCT: u32 = 3;
+
+/// So many builds in a row, each caused by nothing but what the one before it wrote as far as is known, and what the
+/// next one writes is its product whatever its name: some builds give their products another name each time.
+const BUILDS_BY_BUILDS: u32 = 2;
 
 /// The same for a file that was changed at other times as well: a person, or a `make clean`.
 const BUILDS_OF_AN_EDITED_PRODUCT: u32 = 10;
@@ -41,6 +47,15 @@ pub enum Verdict {
     Suspend(String),
 }
 
+/// What the files themselves tell about a change.
+pub trait Traces {
+    /// Whether the path was written after the last build had ended, so not by it.
+    fn by_somebody(&self, path: &str) -> bool;
+
+    /// Whether a person wrote it, as far as is known; asked only where nothing else decides.
+    fn is_source(&self, path: &str) -> bool;
+}
+
 /// What is known of an app's changes.
 #[derive(Debug, Default)]
 pub struct ChangeFilter {
@@ -53,12 +68,25 @@ pub struct ChangeFilter {
     touched: HashMap<String, (u64, u32)>,
     /// What was changed when no build went on.
     edited: HashSet<String>,
+    /// What builds write.
+    products: HashSet<String>,
+    /// The products among them that no build has written since, and after which build somebody changed them.
+    doubtful: HashMap<String, u64>,
+    /// The number of the first build after the app was started.
+    first: u64,
+    /// How many builds in a row, up to which one, have caused the next.
+    caused: (u64, u32),
     /// The one path that caused the last restarts, and how many.
     culprit: Option<(String, u32)>,
     suspended: bool,
 }
 
 impl ChangeFilter {
+    /// Everything before the build is done, as a person asked for it: the next build is the first one.
+    pub fn prepared(&mut self) {
+        self.first = self.build + 1;
+    }
+
     /// A build begins.
     pub fn build_begins(&mut self) {
         self.build += 1;
@@ -66,6 +94,22 @@ impl ChangeFilter {
         // What an earlier build touched and the last one did not is no product.
         let last = self.build - 1;
         self.touched.retain(|_, (build, _)| *build >= last);
+        let products = &mut self.products;
+        self.doubtful.retain(|path, after| {
+            let had_its_chance = *after < last;
+            if had_its_chance {
+                products.remove(path);
+            }
+            !had_its_chance
+        });
+    }
+
+    /// The build was given up: the next one takes its place.
+    pub fn build_is_given_up(&mut self, now: Instant) {
+        if self.build == self.first {
+            self.first += 1;
+        }
+        self.build_ends(now);
     }
 
     /// The build has ended, well or not.
@@ -85,31 +129,35 @@ impl ChangeFilter {
         self.suspended = false;
     }
 
-    /// These paths changed. `by_somebody` says of one whether it was written after the last build had ended, so not by it.
-    pub fn changed(
-        &mut self,
-        paths: &[String],
-        by_somebody: impl Fn(&str) -> bool,
-        now: Instant,
-    ) -> Verdict {
+    /// These paths changed.
+    pub fn changed(&mut self, paths: &[String], traces: &impl Traces, now: Instant) -> Verdict {
         if self.suspended {
             return Verdict::Nothing;
         }
         let by_build = self.building || soon_after(self.built, now, BEHIND_A_BUILD);
         let mut meaning: HashSet<&String> = paths.iter().collect();
         let mut known = 0;
+        let mut by_person = false;
         for path in paths {
-            if !by_build || (!self.building && by_somebody(path)) {
+            if !by_build || traces.by_somebody(path) {
                 self.edit(path);
+                by_person = true;
+                continue;
+            }
+            if self.is_product(path, traces) {
+                self.touch(path);
+                meaning.remove(path);
                 continue;
             }
             let enough = if self.edited.contains(path) {
+                by_person = true;
                 BUILDS_OF_AN_EDITED_PRODUCT
             } else {
                 BUILDS_OF_A_PRODUCT
             };
             let times = self.touch(path);
             if times >= enough {
+                self.products.insert(path.clone());
                 meaning.remove(path);
             } else if times > 1 {
                 known += 1;
@@ -118,10 +166,44 @@ impl ChangeFilter {
         if by_build && meaning.is_empty() && !paths.is_empty() {
             return Verdict::Nothing;
         }
+        let by_person = by_person || meaning.iter().any(|path| traces.is_source(path));
+        if self.is_caused_by_builds(by_person) {
+            self.products.extend(meaning.into_iter().cloned());
+            return Verdict::Nothing;
+        }
         if self.building && known > 0 && known == meaning.len() {
             return Verdict::AfterThisBuild;
         }
         self.count_restart(&meaning, now)
+    }
+
+    /// Whether a path that changed while a build went on is written by builds.
+    fn is_product(&mut self, path: &str, traces: &impl Traces) -> bool {
+        if self.products.contains(path) {
+            return true;
+        }
+        let is_first = self.build > 0 && self.build == self.first;
+        let is_new = is_first && !self.edited.contains(path) && !traces.is_source(path);
+        if is_new {
+            self.products.insert(path.to_owned());
+        }
+        is_new
+    }
+
+    /// Notes who caused the next build; returns whether builds have caused each other too often.
+    fn is_caused_by_builds(&mut self, by_person: bool) -> bool {
+        let (build, times) = self.caused;
+        if by_person || self.build == 0 {
+            self.caused = (self.build, 0);
+        } else if build + 1 == self.build {
+            self.caused = (self.build, times + 1);
+        } else if build != self.build {
+            self.caused = (self.build, 1);
+        } else if times == 0 {
+            // A person has changed something meanwhile, which the next build is for.
+            return false;
+        }
+        self.caused.1 > BUILDS_BY_BUILDS
     }
 
     /// Notes that somebody changed the path.
@@ -130,11 +212,15 @@ impl ChangeFilter {
             self.edited.clear();
         }
         self.edited.insert(path.to_owned());
+        if self.products.contains(path) {
+            self.doubtful.entry(path.to_owned()).or_insert(self.build);
+        }
     }
 
     /// Notes that the path changed in this build; returns in how many in a row it has.
     fn touch(&mut self, path: &str) -> u32 {
         let build = self.build;
+        self.doubtful.remove(path);
         let entry = self.touched.entry(path.to_owned()).or_insert((build, 0));
         if entry.0 != build || entry.1 == 0 {
             *entry = (build, entry.1 + 1);
@@ -176,16 +262,126 @@ mod tests {
         names.iter().map(|&name| name.to_owned()).collect()
     }
 
+    /// Says which paths were written after the build, and which are sources.
+    struct Told(&'static [&'static str], &'static [&'static str]);
+
+    impl Traces for Told {
+        fn by_somebody(&self, path: &str) -> bool {
+            self.0.contains(&path)
+        }
+
+        fn is_source(&self, path: &str) -> bool {
+            self.1.contains(&path)
+        }
+    }
+
     /// Nothing was written after the build.
-    fn by_build(_: &str) -> bool {
-        false
+    const BY_BUILD: &Told = &Told(&[], &[]);
+
+    #[test]
+    fn what_the_first_build_writes_is_its_product_and_what_a_person_saved_meanwhile_is_not() {
+        let mut filter = ChangeFilter::default();
+        let now = Instant::now();
+        let traces = &Told(&[], &["main.c"]);
+        filter.prepared();
+        filter.build_begins();
+        assert_eq!(
+            filter.changed(&paths(&["main.o"]), traces, now),
+            Verdict::Nothing
+        );
+        assert_eq!(
+            filter.changed(&paths(&["prog", "main.c"]), traces, now),
+            Verdict::Now
+        );
+        filter.build_is_given_up(now);
+        // The one that takes its place is the first.
+        filter.build_begins();
+        assert_eq!(
+            filter.changed(&paths(&["main.o", "new.o"]), traces, now),
+            Verdict::Nothing
+        );
+        filter.build_ends(now);
+        assert_eq!(
+            filter.changed(&paths(&["prog"]), traces, now),
+            Verdict::Nothing
+        );
+        filter.build_begins();
+        assert_eq!(
+            filter.changed(&paths(&["prog"]), traces, now),
+            Verdict::Nothing
+        );
+        assert_eq!(
+            filter.changed(&paths(&["unknown"]), traces, now),
+            Verdict::Now
+        );
+    }
+
+    #[test]
+    fn a_product_that_somebody_touches_stays_one_as_long_as_builds_write_it() {
+        let mut filter = ChangeFilter::default();
+        let mut now = Instant::now();
+        filter.prepared();
+        for name in ["out", "new.c"] {
+            filter.build_begins();
+            filter.changed(&paths(&[name]), BY_BUILD, now);
+            filter.build_is_given_up(now);
+        }
+        for _ in 0..20 {
+            filter.build_begins();
+            assert_eq!(
+                filter.changed(&paths(&["out"]), BY_BUILD, now),
+                Verdict::Nothing
+            );
+            filter.build_ends(now);
+            now += Duration::from_secs(10);
+            let saved = filter.changed(&paths(&["out", "new.c"]), BY_BUILD, now);
+            assert_eq!(saved, Verdict::Now);
+        }
+        // A source that came while the first build went on counts during a build as well, once somebody has saved it.
+        filter.build_begins();
+        assert_eq!(
+            filter.changed(&paths(&["new.c"]), BY_BUILD, now),
+            Verdict::Now
+        );
+    }
+
+    #[test]
+    fn a_build_that_names_its_product_anew_each_time_does_not_build_for_ever() {
+        let mut filter = ChangeFilter::default();
+        let mut now = Instant::now();
+        filter.prepared();
+        let mut number = 0;
+        let mut build = |filter: &mut ChangeFilter, now| {
+            number += 1;
+            filter.build_begins();
+            filter.build_ends(now);
+            filter.changed(&paths(&[&format!("out.{number}")]), BY_BUILD, now)
+        };
+        assert_eq!(build(&mut filter, now), Verdict::Nothing);
+        for _ in 0..3 {
+            now += Duration::from_secs(10);
+            let saved = filter.changed(&paths(&["main.js"]), BY_BUILD, now);
+            assert_eq!(saved, Verdict::Now);
+            assert_eq!(build(&mut filter, now), Verdict::Now);
+            assert_eq!(build(&mut filter, now), Verdict::Now);
+            assert_eq!(build(&mut filter, now), Verdict::Nothing);
+        }
+    }
+
+    #[test]
+    fn without_a_build_there_is_no_product() {
+        let mut filter = ChangeFilter::default();
+        let now = Instant::now();
+        filter.prepared();
+        filter.build_ends(now);
+        assert_eq!(filter.changed(&paths(&["a"]), BY_BUILD, now), Verdict::Now);
     }
 
     #[test]
     fn a_source_that_is_saved_right_after_each_build_is_no_product() {
         let mut filter = ChangeFilter::default();
         let now = Instant::now();
-        let source = |path: &str| path == "main.rs";
+        let source = &Told(&["main.rs"], &[]);
         for _ in 0..20 {
             filter.build_begins();
             filter.build_ends(now);
@@ -203,13 +399,13 @@ mod tests {
         let mut filter = ChangeFilter::default();
         let now = Instant::now();
         assert_eq!(
-            filter.changed(&paths(&["main.rs"]), by_build, now),
+            filter.changed(&paths(&["main.rs"]), BY_BUILD, now),
             Verdict::Now
         );
         let mut verdicts = Vec::new();
         for _ in 0..BUILDS_OF_AN_EDITED_PRODUCT {
             filter.build_begins();
-            verdicts.push(filter.changed(&paths(&["main.rs"]), by_build, now));
+            verdicts.push(filter.changed(&paths(&["main.rs"]), BY_BUILD, now));
             filter.build_ends(now);
         }
         let (last, before) = verdicts.split_last().unwrap();
@@ -224,9 +420,9 @@ mod tests {
     fn a_save_builds_again_and_one_during_a_build_gives_that_up() {
         let mut filter = ChangeFilter::default();
         let now = Instant::now();
-        assert_eq!(filter.changed(&paths(&["a"]), by_build, now), Verdict::Now);
+        assert_eq!(filter.changed(&paths(&["a"]), BY_BUILD, now), Verdict::Now);
         filter.build_begins();
-        assert_eq!(filter.changed(&paths(&["a"]), by_build, now), Verdict::Now);
+        assert_eq!(filter.changed(&paths(&["a"]), BY_BUILD, now), Verdict::Now);
     }
 
     #[test]
@@ -236,7 +432,7 @@ mod tests {
         let mut verdicts = Vec::new();
         for _ in 0..4 {
             filter.build_begins();
-            verdicts.push(filter.changed(&paths(&["out"]), by_build, now));
+            verdicts.push(filter.changed(&paths(&["out"]), BY_BUILD, now));
             filter.build_ends(now);
         }
         assert_eq!(
@@ -250,12 +446,12 @@ mod tests {
         );
         // A person's change is told from it, also in one batch with it.
         assert_eq!(
-            filter.changed(&paths(&["out", "a"]), by_build, now),
+            filter.changed(&paths(&["out", "a"]), BY_BUILD, now),
             Verdict::Now
         );
         let later = now + Duration::from_secs(10);
         assert_eq!(
-            filter.changed(&paths(&["out"]), by_build, later),
+            filter.changed(&paths(&["out"]), BY_BUILD, later),
             Verdict::Now
         );
     }
@@ -271,7 +467,7 @@ mod tests {
             filter.build_ends(begin);
             last = filter.changed(
                 &paths(&["out"]),
-                by_build,
+                BY_BUILD,
                 begin + Duration::from_millis(150),
             );
         }
@@ -286,28 +482,28 @@ mod tests {
             filter.app_starts(now);
             now += Duration::from_millis(500);
             assert_eq!(
-                filter.changed(&paths(&["log"]), by_build, now),
+                filter.changed(&paths(&["log"]), BY_BUILD, now),
                 Verdict::Now
             );
         }
         filter.app_starts(now);
         assert_eq!(
-            filter.changed(&paths(&["log"]), by_build, now),
+            filter.changed(&paths(&["log"]), BY_BUILD, now),
             Verdict::Suspend("log".to_owned())
         );
         assert_eq!(
-            filter.changed(&paths(&["a"]), by_build, now),
+            filter.changed(&paths(&["a"]), BY_BUILD, now),
             Verdict::Nothing
         );
         filter.reset();
-        assert_eq!(filter.changed(&paths(&["a"]), by_build, now), Verdict::Now);
+        assert_eq!(filter.changed(&paths(&["a"]), BY_BUILD, now), Verdict::Now);
 
         let mut filter = ChangeFilter::default();
         for _ in 0..100 {
             filter.app_starts(now);
             now += Duration::from_secs(3);
             assert_eq!(
-                filter.changed(&paths(&["main.rs"]), by_build, now),
+                filter.changed(&paths(&["main.rs"]), BY_BUILD, now),
                 Verdict::Now
             );
         }

@@ -17,4 +17,6 @@ pub mod routes;
 pub mod run_spec;
 pub mod step;
 pub mod taken_port;
+mod traces;
+mod tracked;
 pub mod tunnels;

@@ -7,8 +7,8 @@
 
 use std::collections::HashMap;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 use monday_shared::address_env::Variable;
 use monday_shared::duration::Span;
@@ -25,10 +25,14 @@ use super::change_filter::{ChangeFilter, Verdict};
 use super::progress::{Board, Progress, word};
 use super::run_spec;
 use super::step::{StepError, Steps};
+use super::traces::{self, Traces};
 use crate::files;
 use crate::plan::{App, Step};
 use crate::sidecar::launch::Launch;
 use crate::state::State;
+
+/// What happened before a build is told at most so long after its end; see `without_preparation`.
+const TOLD_WITHIN: Duration = Duration::from_secs(5);
 
 /// How many orders wait for the task.
 const ORDERS_AHEAD: usize = 16;
@@ -51,6 +55,11 @@ enum Order {
     Changed(Changed),
     Restart(oneshot::Sender<Result<RunState, RpcError>>),
     Start(Ticket),
+    /// A stop is coming: nothing that was not begun yet is begun any more.
+    Hold {
+        /// It is the last one.
+        for_good: bool,
+    },
     /// A person's stop: it may be started again.
     Halt(Option<Span>, oneshot::Sender<()>),
     /// The last stop.
@@ -132,6 +141,7 @@ impl AppHandle {
             tickets: Vec::new(),
             work: None,
             filter: ChangeFilter::default(),
+            prepared_at: None,
             built: None,
             again: false,
         };
@@ -193,6 +203,12 @@ impl AppHandle {
         }
     }
 
+    /// Gives up what is done for the app, and begins nothing new; what runs goes on until it is stopped. Apps are stopped
+    /// one after another, and none of those that come later may start because of what happens meanwhile.
+    pub async fn hold(&self, for_good: bool) {
+        self.order(Order::Hold { for_good }).await;
+    }
+
     /// Stops whatever is done for the app and all of its processes until it is started again; `timeout` instead of its
     /// own.
     pub async fn halt(&self, timeout: Option<Span>) {
@@ -227,6 +243,8 @@ impl AppHandle {
 struct Work {
     kind: Kind,
     cancel: CancellationToken,
+    /// When the build ended, of what comes after it as well.
+    built: Arc<OnceLock<SystemTime>>,
     /// Resolves to whether it went well.
     done: Pin<Box<dyn Future<Output = bool> + Send>>,
 }
@@ -254,6 +272,8 @@ struct Pipeline {
     tickets: Vec<Ticket>,
     work: Option<Work>,
     filter: ChangeFilter,
+    /// When everything before the last first build had been done.
+    prepared_at: Option<SystemTime>,
     /// When the last build ended.
     built: Option<SystemTime>,
     /// Once the build under way is done, it is done again.
@@ -274,15 +294,19 @@ impl Pipeline {
     }
 
     fn done(&mut self, kind: Kind, well: bool) {
-        self.work = None;
+        let work = self.work.take();
+        let given_up = work.as_ref().is_some_and(|work| work.cancel.is_cancelled());
         match kind {
-            Kind::Prepare if well => {
+            Kind::Prepare if well && !given_up => {
                 self.prepared = true;
+                self.prepared_at = Some(SystemTime::now());
+                self.filter.prepared();
                 self.begin(Kind::Build);
             }
             Kind::Prepare => self.punch_tickets(),
             Kind::Build => {
-                self.build_ends();
+                self.built = built(work.as_ref());
+                self.filter.build_ends(Instant::now());
                 if well {
                     self.filter.app_starts(Instant::now());
                 }
@@ -295,23 +319,21 @@ impl Pipeline {
         }
     }
 
-    fn build_ends(&mut self) {
-        self.filter.build_ends(Instant::now());
-        self.built = Some(SystemTime::now());
-    }
-
-    async fn changed(&mut self, changed: &Changed) {
-        let built = self.built;
-        let by_somebody = |path: &str| built.is_some_and(|built| written_after(path, built));
-        match self
-            .filter
-            .changed(&changed.paths, by_somebody, Instant::now())
-        {
+    async fn changed(&mut self, changed: Changed) {
+        let Some(mut told) = self.without_preparation(changed) else {
+            return;
+        };
+        let traces = Traces {
+            built: match &self.work {
+                Some(work) => work.built.get().copied(),
+                None => self.built,
+            },
+        };
+        match self.filter.changed(&told.paths, &traces, Instant::now()) {
             Verdict::Now => {
                 self.cancel().await;
-                let mut told = changed.clone();
                 // The cause comes first, and then what the build itself left behind.
-                told.paths.sort_by_key(|path| !by_somebody(path));
+                told.paths.sort_by_key(|path| !traces.is_later(path));
                 self.parts.tell(Level::Info, format!("{told} changed"));
                 self.begin(Kind::Build);
             }
@@ -327,8 +349,31 @@ impl Pipeline {
         }
     }
 
+    /// The change without what `setup` and `files` have done: the first build has seen that. Nothing if nothing is left.
+    fn without_preparation(&self, mut changed: Changed) -> Option<Changed> {
+        let app = &self.parts.app;
+        let prepares = app.setup.is_some() || !app.files.is_empty();
+        let prepared_at = self.prepared_at.filter(|prepared_at| {
+            let is_recent = |at: SystemTime| at.elapsed().is_ok_and(|gone| gone < TOLD_WITHIN);
+            // Clocks of other machines must not hide a change for ever.
+            let builds = self
+                .built
+                .is_none_or(|built| built < *prepared_at || is_recent(built));
+            prepares && builds
+        });
+        let named = changed.paths.len();
+        changed.paths.retain(|path| {
+            let seen = prepared_at.is_some_and(|at| traces::is_not_later(path, at));
+            !seen && !files::write::is_temporary(path)
+        });
+        let dropped = named - changed.paths.len();
+        changed.count = changed.count.saturating_sub(dropped as u64);
+        (dropped == 0 || !changed.paths.is_empty()).then_some(changed)
+    }
+
     async fn obey(&mut self, order: Order) {
         match order {
+            Order::Up(_) if self.stopped => {}
             Order::Up(surroundings) => {
                 self.surroundings = Some(surroundings);
                 self.begin(Kind::Prepare);
@@ -336,16 +381,26 @@ impl Pipeline {
             Order::Surroundings(surroundings) => self.surroundings = Some(surroundings),
             // What is not prepared has not been built: its build will see the change.
             Order::Changed(changed) if self.prepared && !self.stopped => {
-                self.changed(&changed).await;
+                self.changed(changed).await;
             }
             Order::Changed(_) => {}
             Order::Restart(reply) => self.restart(reply),
             Order::Start(ticket) => self.start(ticket),
+            Order::Hold { for_good } => self.hold(for_good),
             Order::Halt(timeout, done) => self.halting = Some(self.halt(timeout, done)),
             Order::Stop(timeout, done) => {
                 self.stopped = true;
                 drop(self.halt(timeout, done));
             }
+        }
+    }
+
+    /// Gives up the work under way. Not awaited here: a stop must get through meanwhile.
+    fn hold(&mut self, for_good: bool) {
+        self.stopped |= for_good;
+        self.again = false;
+        if let Some(work) = &self.work {
+            work.cancel.cancel();
         }
     }
 
@@ -446,6 +501,8 @@ impl Pipeline {
             self.filter.build_begins();
         }
         let cancel = CancellationToken::new();
+        let built = Arc::new(OnceLock::new());
+        let when_built = Arc::clone(&built);
         let (parts, token) = (Arc::clone(&self.parts), cancel.clone());
         let halting = self.halting.take();
         let done = async move {
@@ -455,7 +512,15 @@ impl Pipeline {
             }
             let ended = match kind {
                 Kind::Prepare => parts.prepare(&surroundings, &token).await,
-                Kind::Build => parts.build_and_start(&surroundings, &token).await,
+                Kind::Build => {
+                    let ended = parts.build(&surroundings, &token).await;
+                    // What is written from now on was not written by the build.
+                    let _ = when_built.set(SystemTime::now());
+                    match ended {
+                        Ok(()) => parts.start(&surroundings, &token).await,
+                        Err(error) => Err(error),
+                    }
+                }
             };
             parts.settle(kind, &ended);
             ended.is_ok()
@@ -463,27 +528,29 @@ impl Pipeline {
         self.work = Some(Work {
             kind,
             cancel,
+            built,
             done: Box::pin(done),
         });
     }
 
     /// Gives up the work under way; none of its processes is left.
     async fn cancel(&mut self) {
-        if let Some(work) = self.work.take() {
+        if let Some(mut work) = self.work.take() {
             work.cancel.cancel();
-            work.done.await;
+            work.done.as_mut().await;
             if work.kind == Kind::Build {
-                self.build_ends();
+                self.built = built(Some(&work));
+                self.filter.build_is_given_up(Instant::now());
             }
         }
         self.again = false;
     }
 }
 
-/// Whether the file was written after that moment. One that is gone tells nothing.
-fn written_after(path: &str, moment: SystemTime) -> bool {
-    let written = std::fs::metadata(path).and_then(|meta| meta.modified());
-    written.is_ok_and(|written| written > moment)
+/// When the build of that work ended.
+fn built(work: Option<&Work>) -> Option<SystemTime> {
+    let known = work.and_then(|work| work.built.get().copied());
+    Some(known.unwrap_or_else(SystemTime::now))
 }
 
 async fn finished(work: &mut Option<Work>) -> (Kind, bool) {
@@ -505,19 +572,20 @@ impl Parts {
         self.write_files(surroundings).await
     }
 
-    /// From `build` to the new process; the old one, if there is one, serves until the build has succeeded.
-    async fn build_and_start(
+    /// From the end of `build` to the new process; the old one, if there is one, serves until then.
+    async fn start(
         &self,
         surroundings: &Surroundings,
         cancel: &CancellationToken,
     ) -> Result<(), StepError> {
-        self.build(surroundings, cancel).await?;
         self.stage(None);
         let Some(guardian) = &self.guardian else {
             // It is done when it is built.
+            let nothing = self.app.build.is_none().then(|| "it has nothing to run");
             self.is(RunState {
                 phase: Phase::Exited,
                 exit: Some(Exit::Code(0)),
+                reason: nothing.map(str::to_owned),
                 ..RunState::default()
             });
             return Ok(());
@@ -586,13 +654,21 @@ impl Parts {
         surroundings: &Surroundings,
         cancel: &CancellationToken,
     ) -> Result<(), StepError> {
-        match (&self.app.setup, &self.app.path) {
-            (Some(step), Some(path)) if !path.exists() => {
-                self.stage(Some(Stage::Setup));
-                self.step("setup", step, surroundings, cancel).await
-            }
-            _ => Ok(()),
+        let (Some(step), Some(path)) = (&self.app.setup, &self.app.path) else {
+            return Ok(());
+        };
+        if path.exists() {
+            return Ok(());
         }
+        self.stage(Some(Stage::Setup));
+        self.step("setup", step, surroundings, cancel).await?;
+        if path.exists() {
+            return Ok(());
+        }
+        Err(StepError::Failed(format!(
+            "setup ended well but did not make {}: let it make that folder, or name the one that it makes as `path`",
+            path.display()
+        )))
     }
 
     async fn write_files(&self, surroundings: &Arc<Surroundings>) -> Result<(), StepError> {

@@ -170,6 +170,22 @@ impl Board {
         }
     }
 
+    /// Waits until something will never be so, as far as is known then; the sentence says why.
+    pub async fn failed(&self, wanted: &Dependency) -> String {
+        let known = self.lock().get(&wanted.name).map(watch::Sender::subscribe);
+        let Some(mut progress) = known else {
+            return std::future::pending().await;
+        };
+        let failed = progress
+            .wait_for(|progress| progress.failed.is_some() && !progress.meets(wanted.condition))
+            .await;
+        match failed.map(|progress| progress.failed.clone()) {
+            Ok(why) => why.unwrap_or_default(),
+            // It is no part of the project any more.
+            Err(_) => std::future::pending().await,
+        }
+    }
+
     /// Waits until the dependency is there.
     ///
     /// # Errors

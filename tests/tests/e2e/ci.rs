@@ -145,6 +145,51 @@ fn an_app_that_is_not_ready_in_its_own_time_is_a_time_out_and_one_that_dies_is_a
 }
 
 #[test]
+fn an_app_that_dies_while_others_are_waited_for_is_a_failure_at_once() {
+    let world = World::new();
+    let yaml = "\
+projects:
+  - name: shop
+    local:
+      - {name: slow, run: {command: 'until test -e slow; do sleep 0.05; done; echo ok; exec sleep 1000'}, ready: {log: ok}}
+      - {name: bad, run: {command: 'sleep 0.6; echo no way; exit 1'}}
+";
+    let failed = supervise(&world, yaml, &["--wait", "--", "echo", "never"])
+        .finish()
+        .expect_code(1);
+    assert_eq!(failed.stdout, "", "COMMAND was not started");
+    for part in ["bad has failed: ended, exit status 1", "bad | no way"] {
+        assert!(failed.stderr.contains(part), "{}", failed.stderr);
+    }
+    // The same from a second terminal.
+    let mut run = supervise(&world, yaml, &[]);
+    run.line_with("bad: running");
+    let late = tell(&world, &["wait", "--timeout", "60s"]).expect_code(1);
+    assert!(late.stderr.contains("bad has failed"), "{}", late.stderr);
+    run.signal(Signal::SIGTERM);
+    assert_eq!(run.wait(), 143);
+    assert_nothing_left(&world);
+}
+
+#[test]
+fn a_command_that_never_began_is_a_failure_whoever_stopped_the_project() {
+    let world = World::new();
+    for words in [
+        &["--wait", "--", "echo", "never"][..],
+        &["--", "echo", "never"],
+    ] {
+        let mut run = supervise(&world, LATE, words);
+        run.error_line_with("line 30 of late");
+        let _ = tell(&world, &["down"]).expect_code(0);
+        let ended = run.finish_open().expect_code(1);
+        assert_eq!(ended.stdout, "");
+        let why = "the command was not started";
+        assert!(ended.stderr.contains(why), "{}", ended.stderr);
+    }
+    assert_nothing_left(&world);
+}
+
+#[test]
 fn an_interrupt_in_the_middle_leaves_nothing() {
     let world = World::new();
     let mut waiting = supervise(&world, LATE, &["--wait", "--", "echo", "never"]);

@@ -164,6 +164,88 @@ fn what_a_build_writes_into_the_tree_does_not_build_it_again_for_ever() {
     );
 }
 
+/// Long enough for a change to be told and to become a new process.
+fn let_changes_come() {
+    std::thread::sleep(Duration::from_millis(700));
+}
+
+#[test]
+fn what_the_first_build_writes_into_the_tree_is_no_change() {
+    let world = world("one");
+    // At the second start the products are there already, and are written again.
+    for number in 0..2 {
+        save(&world, "one");
+        let (mut process, _) = start(&world, &app("cp source built; sleep 0.3; date +%N > stamp"));
+        await_line(&mut process, "api", "serving one");
+        let_changes_come();
+        save(&world, "two");
+        let why = process.event_where("what changed", |event| is_notice(event, "changed"));
+        assert!(is_notice(&why, "src/source changed"), "{number}: {why}");
+        assert_eq!(lines_until(&mut process, "two"), ["serving two"]);
+        // Somebody touches a product: that counts once, and what the build then does to it does not.
+        let_changes_come();
+        world.write("home/src/stamp", "");
+        assert_eq!(lines_until(&mut process, "two"), ["serving two"]);
+        let_changes_come();
+        save(&world, "three");
+        assert_eq!(lines_until(&mut process, "three"), ["serving three"]);
+        process.signal(nix::sys::signal::Signal::SIGTERM);
+        assert_eq!(process.wait(), 143);
+    }
+}
+
+#[test]
+fn what_git_tracks_and_is_saved_during_the_first_build_is_built_again() {
+    monday_tests::needs_programs!("git");
+    let world = world("one");
+    let _ = world
+        .sh("git init -q src && git -C src add source")
+        .expect_code(0);
+    let build = "cp source built; date +%N > stamp; echo copied $(cat source); sleep 1";
+    let config = world.configure(&app(build));
+    let mut process = Process::start(crate::project::command(&world, "shop", &config));
+    await_line(&mut process, "api:build", "copied one");
+    save(&world, "two");
+    let why = process.event_where("what changed", |event| is_notice(event, "changed"));
+    assert!(is_notice(&why, "src/source"), "{why}");
+    assert_eq!(lines_until(&mut process, "serving"), ["serving two"]);
+}
+
+#[test]
+fn what_setup_and_files_make_is_no_change() {
+    let world = World::new();
+    let yaml = "\
+projects:
+  - name: shop
+    local:
+      - name: api
+        path: src
+        setup: {commands: ['mkdir src', 'for n in 1 2 3 4 5; do echo $n > src/$n; done']}
+        files: [{to: src/gen.conf, content: one}]
+        watch: true
+        run: {command: 'echo serving $(cat gen.conf); exec sleep 1000'}
+";
+    let (mut process, _) = start(&world, yaml);
+    await_line(&mut process, "api", "serving one");
+    let_changes_come();
+    world.write("home/src/gen.conf", "two");
+    assert_eq!(lines_until(&mut process, "serving"), ["serving two"]);
+    let transcript = process.transcript();
+    assert!(!transcript.contains(".monday-"), "{transcript}");
+}
+
+#[test]
+fn a_setup_that_does_not_make_the_folder_says_so() {
+    let world = World::new();
+    let yaml = app("true").replace("watch: true", "setup: {command: 'true'}");
+    let (mut process, _) = start(&world, &yaml);
+    let failed = process.event_where("the failure", |event| {
+        event["event"] == "app" && event["phase"] == "failed"
+    });
+    let why = failed["reason"].as_str().unwrap_or_default();
+    assert!(why.contains("setup ended well but did not make"), "{why}");
+}
+
 #[test]
 fn an_app_that_changes_what_it_watches_is_suspended_and_the_path_is_named() {
     let world = World::new();

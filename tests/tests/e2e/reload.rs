@@ -65,6 +65,31 @@ fn echo_service() -> u16 {
 }
 
 #[test]
+fn an_app_that_becomes_another_one_is_guarded_anew_without_a_word() {
+    let world = World::new();
+    let yaml = |number: usize| {
+        format!(
+            "projects: [{{name: shop, local: [{{name: api, pty: {}, stop: {{timeout: 0s}}, run: {{command: 'echo up {number}; sleep 1000'}}}}]}}]\n",
+            number % 2 == 1
+        )
+    };
+    let (mut project, _) = start(&world, &yaml(0));
+    await_line(&mut project, "api", "up 0");
+    for number in 1..5 {
+        write(&world, &yaml(number));
+        let _ = world
+            .run("monday-supervisor", ["reload", "shop"])
+            .expect_code(0);
+        await_line(&mut project, "api", &format!("up {number}"));
+    }
+    let transcript = project.transcript();
+    assert!(
+        !transcript.contains("ended before it was ready"),
+        "{transcript}"
+    );
+}
+
+#[test]
 fn of_ten_apps_one_is_changed_and_nine_keep_their_processes_and_connections() {
     let world = World::new();
     let (listen, target) = (free_port(), echo_service());

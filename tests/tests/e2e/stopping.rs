@@ -56,6 +56,51 @@ projects:
     assert!(world.survivors().is_empty(), "{:?}", world.survivors());
 }
 
+#[test]
+fn what_did_not_run_yet_is_not_started_by_a_stop() {
+    let world = World::new();
+    let yaml = "\
+projects:
+  - name: shop
+    local:
+      - {name: mig, run: {command: 'until test -e go; do sleep 0.02; done; echo migrated'}}
+      - {name: api, run: {command: 'echo started; exec sleep 1000'}, depends_on: {mig: completed}}
+      - {name: web, run: {command: 'echo started; exec sleep 1000'}, depends_on: [api]}
+      - name: deaf
+        stop: {timeout: 1000s}
+        run: {command: \"trap 'echo asked' TERM; echo up; while :; do sleep 0.05; done\"}
+";
+    for by_signal in [true, false] {
+        let config = world.configure(yaml);
+        let mut process = Process::start(command(&world, "shop", &config));
+        await_line(&mut process, "deaf", "up");
+        let client = if by_signal {
+            process.signal(Signal::SIGINT);
+            None
+        } else {
+            Some(world.start("monday-supervisor", ["stop", "shop"]))
+        };
+        await_line(&mut process, "deaf", "asked");
+        // What api waits for comes true while others are being stopped.
+        world.write("go", "");
+        world.write("home/go", "");
+        await_line(&mut process, "mig", "migrated");
+        std::thread::sleep(Duration::from_millis(300));
+        if !by_signal {
+            process.signal(Signal::SIGINT);
+            process.event("stopping");
+        }
+        process.signal(Signal::SIGINT);
+        let ended = process.finish_open().expect_code(130);
+        assert!(!ended.stdout.contains("started"), "{}", ended.stdout);
+        drop(client);
+        for file in ["go", "home/go"] {
+            std::fs::remove_file(world.path(file)).unwrap();
+        }
+    }
+    world.assert_no_survivors(PATIENCE);
+}
+
 /// Ends a supervisor at moments that nothing chooses well: while it reads, starts sidecars, assigns, opens, starts apps.
 fn an_end_on_the_way_up_leaves_nothing(signal: Signal, code: i32) {
     for millis in [0, 3, 6, 10, 15, 20, 30, 50, 80] {
