@@ -1,7 +1,7 @@
 //! What a change means for an app: a reason to build and start it again, or only the trace of the build or of the app
 //! itself. A pure state machine; the time is a parameter.
 //!
-//! What changes while the first build after a start goes on is taken for its product, unless it is known as a source.
+//! What changes while the first build after a start goes on is taken for its product, unless it looks like a source.
 //! Later, a file that a build writes into the watched tree is known by changing with every build: what changed while
 //! each of [`BUILDS_OF_A_PRODUCT`] builds in a row went on is a product. Changes of products at such times mean nothing.
 //! Until that is known, no change is lost: the build is done once more. What somebody else changed, at a time when no
@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 
 /// How many builds in a row have to touch a file before it counts as their product.
 const BUILDS_OF_A_PRODUCT: u32 = 3;
+
+/// The same for what looks like a source.
+const BUILDS_OF_A_SOURCE: u32 = 5;
 
 /// So many builds in a row, each caused by nothing but what the one before it wrote as far as is known, and what the
 /// next one writes is its product whatever its name: some builds give their products another name each time.
@@ -26,6 +29,9 @@ const EDITED_FILES: usize = 10_000;
 
 /// A change that is told so soon after a build ended was probably made by it: it took the watcher's debounce to be told.
 const BEHIND_A_BUILD: Duration = Duration::from_secs(1);
+
+/// So long after a build ended a change is told at most that it made, on a machine that is very busy.
+const LONG_BEHIND_A_BUILD: Duration = Duration::from_secs(10);
 
 /// A change so soon after the app's start was probably made by the app.
 const BEHIND_A_START: Duration = Duration::from_secs(2);
@@ -51,6 +57,9 @@ pub enum Verdict {
 pub trait Traces {
     /// Whether the path was written after the last build had ended, so not by it.
     fn by_somebody(&self, path: &str) -> bool;
+
+    /// Whether the path is known to have been written between the beginning and the end of the last build.
+    fn by_build(&self, path: &str) -> bool;
 
     /// Whether a person wrote it, as far as is known; asked only where nothing else decides.
     fn is_source(&self, path: &str) -> bool;
@@ -82,6 +91,12 @@ pub struct ChangeFilter {
 }
 
 impl ChangeFilter {
+    /// Whether the build that goes on is the first one.
+    #[must_use]
+    pub fn is_first(&self) -> bool {
+        self.build > 0 && self.build == self.first
+    }
+
     /// Everything before the build is done, as a person asked for it: the next build is the first one.
     pub fn prepared(&mut self) {
         self.first = self.build + 1;
@@ -134,11 +149,13 @@ impl ChangeFilter {
         if self.suspended {
             return Verdict::Nothing;
         }
-        let by_build = self.building || soon_after(self.built, now, BEHIND_A_BUILD);
+        let soon = self.building || soon_after(self.built, now, BEHIND_A_BUILD);
+        let late = soon_after(self.built, now, LONG_BEHIND_A_BUILD);
         let mut meaning: HashSet<&String> = paths.iter().collect();
         let mut known = 0;
         let mut by_person = false;
         for path in paths {
+            let by_build = soon || (late && traces.by_build(path));
             if !by_build || traces.by_somebody(path) {
                 self.edit(path);
                 by_person = true;
@@ -149,24 +166,26 @@ impl ChangeFilter {
                 meaning.remove(path);
                 continue;
             }
-            let enough = if self.edited.contains(path) {
+            let (enough, is_source) = if self.edited.contains(path) {
                 by_person = true;
-                BUILDS_OF_AN_EDITED_PRODUCT
+                (BUILDS_OF_AN_EDITED_PRODUCT, false)
+            } else if traces.is_source(path) {
+                by_person = true;
+                (BUILDS_OF_A_SOURCE, true)
             } else {
-                BUILDS_OF_A_PRODUCT
+                (BUILDS_OF_A_PRODUCT, false)
             };
             let times = self.touch(path);
             if times >= enough {
                 self.products.insert(path.clone());
                 meaning.remove(path);
-            } else if times > 1 {
+            } else if times > 1 && (!is_source || times + 1 >= enough) {
                 known += 1;
             }
         }
-        if by_build && meaning.is_empty() && !paths.is_empty() {
+        if meaning.is_empty() && !paths.is_empty() {
             return Verdict::Nothing;
         }
-        let by_person = by_person || meaning.iter().any(|path| traces.is_source(path));
         if self.is_caused_by_builds(by_person) {
             self.products.extend(meaning.into_iter().cloned());
             return Verdict::Nothing;
@@ -182,8 +201,7 @@ impl ChangeFilter {
         if self.products.contains(path) {
             return true;
         }
-        let is_first = self.build > 0 && self.build == self.first;
-        let is_new = is_first && !self.edited.contains(path) && !traces.is_source(path);
+        let is_new = self.is_first() && !self.edited.contains(path) && !traces.is_source(path);
         if is_new {
             self.products.insert(path.to_owned());
         }
@@ -268,6 +286,10 @@ mod tests {
     impl Traces for Told {
         fn by_somebody(&self, path: &str) -> bool {
             self.0.contains(&path)
+        }
+
+        fn by_build(&self, path: &str) -> bool {
+            !self.by_somebody(path) && path.starts_with("slow")
         }
 
         fn is_source(&self, path: &str) -> bool {
@@ -366,6 +388,34 @@ mod tests {
             assert_eq!(build(&mut filter, now), Verdict::Now);
             assert_eq!(build(&mut filter, now), Verdict::Nothing);
         }
+    }
+
+    #[test]
+    fn a_source_that_is_saved_during_each_of_three_builds_is_no_product() {
+        let mut filter = ChangeFilter::default();
+        let now = Instant::now();
+        let traces = &Told(&[], &["main.c"]);
+        filter.prepared();
+        for _ in 0..3 {
+            filter.build_begins();
+            let saved = filter.changed(&paths(&["main.c"]), traces, now);
+            assert_eq!(saved, Verdict::Now);
+            filter.build_is_given_up(now);
+        }
+    }
+
+    #[test]
+    fn what_a_busy_machine_tells_late_is_the_build_s_if_it_was_written_in_its_time() {
+        let mut filter = ChangeFilter::default();
+        let now = Instant::now();
+        filter.prepared();
+        filter.build_begins();
+        filter.build_ends(now);
+        let late = now + Duration::from_secs(5);
+        let told = filter.changed(&paths(&["slow.o"]), BY_BUILD, late);
+        assert_eq!(told, Verdict::Nothing);
+        let told = filter.changed(&paths(&["main.c"]), BY_BUILD, late);
+        assert_eq!(told, Verdict::Now);
     }
 
     #[test]

@@ -25,7 +25,7 @@ use super::change_filter::{ChangeFilter, Verdict};
 use super::progress::{Board, Progress, word};
 use super::run_spec;
 use super::step::{StepError, Steps};
-use super::traces::{self, Traces};
+use super::traces::{self, Listed, Traces};
 use crate::files;
 use crate::plan::{App, Step};
 use crate::sidecar::launch::Launch;
@@ -142,7 +142,7 @@ impl AppHandle {
             work: None,
             filter: ChangeFilter::default(),
             prepared_at: None,
-            built: None,
+            traces: Traces::default(),
             again: false,
         };
         tokio::spawn(pipeline.run(to_do));
@@ -243,6 +243,10 @@ impl AppHandle {
 struct Work {
     kind: Kind,
     cancel: CancellationToken,
+    /// When it began.
+    began: SystemTime,
+    /// The files before the first build.
+    listed: Arc<OnceLock<Arc<Listed>>>,
     /// When the build ended, of what comes after it as well.
     built: Arc<OnceLock<SystemTime>>,
     /// Resolves to whether it went well.
@@ -274,8 +278,8 @@ struct Pipeline {
     filter: ChangeFilter,
     /// When everything before the last first build had been done.
     prepared_at: Option<SystemTime>,
-    /// When the last build ended.
-    built: Option<SystemTime>,
+    /// What the last build left.
+    traces: Traces,
     /// Once the build under way is done, it is done again.
     again: bool,
 }
@@ -305,7 +309,9 @@ impl Pipeline {
             }
             Kind::Prepare => self.punch_tickets(),
             Kind::Build => {
-                self.built = built(work.as_ref());
+                if let Some(work) = &work {
+                    self.built(work);
+                }
                 self.filter.build_ends(Instant::now());
                 if well {
                     self.filter.app_starts(Instant::now());
@@ -323,11 +329,9 @@ impl Pipeline {
         let Some(mut told) = self.without_preparation(changed) else {
             return;
         };
-        let traces = Traces {
-            built: match &self.work {
-                Some(work) => work.built.get().copied(),
-                None => self.built,
-            },
+        let traces = match &self.work {
+            Some(work) => work.traces(&self.traces),
+            None => self.traces.clone(),
         };
         match self.filter.changed(&told.paths, &traces, Instant::now()) {
             Verdict::Now => {
@@ -357,6 +361,7 @@ impl Pipeline {
             let is_recent = |at: SystemTime| at.elapsed().is_ok_and(|gone| gone < TOLD_WITHIN);
             // Clocks of other machines must not hide a change for ever.
             let builds = self
+                .traces
                 .built
                 .is_none_or(|built| built < *prepared_at || is_recent(built));
             prepares && builds
@@ -503,6 +508,9 @@ impl Pipeline {
         let cancel = CancellationToken::new();
         let built = Arc::new(OnceLock::new());
         let when_built = Arc::clone(&built);
+        let listed = Arc::new(OnceLock::new());
+        let place = Arc::clone(&listed);
+        let is_first = kind == Kind::Build && self.filter.is_first();
         let (parts, token) = (Arc::clone(&self.parts), cancel.clone());
         let halting = self.halting.take();
         let done = async move {
@@ -513,6 +521,9 @@ impl Pipeline {
             let ended = match kind {
                 Kind::Prepare => parts.prepare(&surroundings, &token).await,
                 Kind::Build => {
+                    if is_first && let Some(files) = parts.list().await {
+                        let _ = place.set(Arc::new(files));
+                    }
                     let ended = parts.build(&surroundings, &token).await;
                     // What is written from now on was not written by the build.
                     let _ = when_built.set(SystemTime::now());
@@ -528,9 +539,18 @@ impl Pipeline {
         self.work = Some(Work {
             kind,
             cancel,
+            began: SystemTime::now(),
+            listed,
             built,
             done: Box::pin(done),
         });
+    }
+
+    /// Keeps what a build has left that has ended.
+    fn built(&mut self, work: &Work) {
+        let mut traces = work.traces(&self.traces);
+        traces.built.get_or_insert_with(SystemTime::now);
+        self.traces = traces;
     }
 
     /// Gives up the work under way; none of its processes is left.
@@ -539,7 +559,7 @@ impl Pipeline {
             work.cancel.cancel();
             work.done.as_mut().await;
             if work.kind == Kind::Build {
-                self.built = built(Some(&work));
+                self.built(&work);
                 self.filter.build_is_given_up(Instant::now());
             }
         }
@@ -547,10 +567,15 @@ impl Pipeline {
     }
 }
 
-/// When the build of that work ended.
-fn built(work: Option<&Work>) -> Option<SystemTime> {
-    let known = work.and_then(|work| work.built.get().copied());
-    Some(known.unwrap_or_else(SystemTime::now))
+impl Work {
+    /// What a build leaves until now, and before it the one from `before`.
+    fn traces(&self, before: &Traces) -> Traces {
+        Traces {
+            began: Some(self.began),
+            built: self.built.get().copied(),
+            listed: self.listed.get().cloned().or_else(|| before.listed.clone()),
+        }
+    }
 }
 
 async fn finished(work: &mut Option<Work>) -> (Kind, bool) {
@@ -683,6 +708,22 @@ impl Parts {
         });
         let written = written.await.unwrap_or_else(|error| Err(error.to_string()));
         written.map_err(StepError::Failed)
+    }
+
+    /// The files that are watched, if something may be written among them.
+    async fn list(&self) -> Option<Listed> {
+        let watch = self
+            .app
+            .watch
+            .as_ref()
+            .filter(|_| self.app.build.is_some())?;
+        let paths = match watch.paths.as_slice() {
+            [] => vec![self.app.path.clone()?],
+            paths => paths.to_vec(),
+        };
+        // The disk may be slow: everything else goes on meanwhile.
+        let listed = tokio::task::spawn_blocking(move || traces::list(paths));
+        listed.await.ok().flatten()
     }
 
     async fn build(

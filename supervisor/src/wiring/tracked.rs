@@ -11,12 +11,8 @@ const BEFORE_FLAGS: usize = 60;
 /// Set in the flags of an entry that has two more bytes of them.
 const EXTENDED: u8 = 0x40;
 
-/// Whether the repository that the file is in tracks it; not so where there is none, or where it cannot be read.
-pub(super) fn is_tracked(file: &Path) -> bool {
-    tracked(file).unwrap_or(false)
-}
-
-fn tracked(file: &Path) -> Option<bool> {
+/// Whether the repository that the file is in tracks it; nothing where there is none, or where it cannot be read.
+pub(super) fn is_tracked(file: &Path) -> Option<bool> {
     let folder = std::fs::canonicalize(file.parent()?).ok()?;
     let file = folder.join(file.file_name()?);
     let (top, repository) = folder
@@ -104,20 +100,20 @@ mod tests {
         for name in names {
             std::fs::write(top.join(name), name).unwrap();
         }
-        assert!(!is_tracked(&top.join("a")), "there is no index yet");
+        assert_eq!(is_tracked(&top.join("a")), None, "there is no index yet");
         git(&top, &["add", "a", "main.rs", "deep"]);
         // This makes an entry with more flags, and with it version 3.
         git(&top, &["add", "-N", "later"]);
         for name in names {
-            assert!(is_tracked(&top.join(name)), "{name}");
+            assert_eq!(is_tracked(&top.join(name)), Some(true), "{name}");
         }
         for name in ["main.o", "deep", "deep/er/seven", "er/seven77", "A"] {
-            assert!(!is_tracked(&top.join(name)), "{name}");
+            assert_eq!(is_tracked(&top.join(name)), Some(false), "{name}");
         }
         let link = dir.path().join("link");
         std::os::unix::fs::symlink(&top, &link).unwrap();
-        assert!(is_tracked(&link.join("deep/x")));
-        assert!(!is_tracked(&dir.path().join("a")));
+        assert_eq!(is_tracked(&link.join("deep/x")), Some(true));
+        assert_eq!(is_tracked(&dir.path().join("a")), None);
     }
 
     #[test]

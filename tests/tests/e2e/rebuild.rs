@@ -171,10 +171,15 @@ fn let_changes_come() {
 
 #[test]
 fn what_the_first_build_writes_into_the_tree_is_no_change() {
+    monday_tests::needs_programs!("git");
     let world = world("one");
-    // At the second start the products are there already, and are written again.
+    // At the second start the products are there already, and are written again; git tells them from sources.
     for number in 0..2 {
         save(&world, "one");
+        if number > 0 {
+            let track = "git init -q src && git -C src add source";
+            let _ = world.sh(track).expect_code(0);
+        }
         let (mut process, _) = start(&world, &app("cp source built; sleep 0.3; date +%N > stamp"));
         await_line(&mut process, "api", "serving one");
         let_changes_come();
@@ -209,6 +214,26 @@ fn what_git_tracks_and_is_saved_during_the_first_build_is_built_again() {
     let why = process.event_where("what changed", |event| is_notice(event, "changed"));
     assert!(is_notice(&why, "src/source"), "{why}");
     assert_eq!(lines_until(&mut process, "serving"), ["serving two"]);
+}
+
+#[test]
+fn without_git_as_well_a_save_during_the_first_build_is_not_lost() {
+    let world = world("one");
+    let build = "x=$(cat source); touch new; echo read $x; sleep 1; echo $x > built";
+    let config = world.configure(&app(build));
+    let mut process = Process::start(crate::project::command(&world, "shop", &config));
+    for text in ["one", "two", "three"] {
+        await_line(&mut process, "api:build", &format!("read {text}"));
+        save(
+            &world,
+            match text {
+                "one" => "two",
+                "two" => "three",
+                _ => "four",
+            },
+        );
+    }
+    await_line(&mut process, "api", "serving four");
 }
 
 #[test]
