@@ -61,6 +61,9 @@ pub trait Traces {
     /// Whether the path is known to have been written between the beginning and the end of the last build.
     fn by_build(&self, path: &str) -> bool;
 
+    /// Whether the path is known not to have been there before the first build.
+    fn is_new(&self, path: &str) -> bool;
+
     /// Whether a person wrote it, as far as is known; asked only where nothing else decides.
     fn is_source(&self, path: &str) -> bool;
 }
@@ -201,7 +204,10 @@ impl ChangeFilter {
         if self.products.contains(path) {
             return true;
         }
-        let is_new = self.is_first() && !self.edited.contains(path) && !traces.is_source(path);
+        // What a person makes while no build goes on is known as edited.
+        let is_new = (traces.is_new(path) || self.is_first())
+            && !self.edited.contains(path)
+            && !traces.is_source(path);
         if is_new {
             self.products.insert(path.to_owned());
         }
@@ -292,6 +298,10 @@ mod tests {
             !self.by_somebody(path) && path.starts_with("slow")
         }
 
+        fn is_new(&self, path: &str) -> bool {
+            path.starts_with("fresh")
+        }
+
         fn is_source(&self, path: &str) -> bool {
             self.1.contains(&path)
         }
@@ -330,6 +340,10 @@ mod tests {
         filter.build_begins();
         assert_eq!(
             filter.changed(&paths(&["prog"]), traces, now),
+            Verdict::Nothing
+        );
+        assert_eq!(
+            filter.changed(&paths(&["fresh.o"]), traces, now),
             Verdict::Nothing
         );
         assert_eq!(

@@ -75,6 +75,11 @@ impl change_filter::Traces for Traces {
         span.is_some_and(|((began, built), changed)| began <= changed && changed <= built)
     }
 
+    fn is_new(&self, path: &str) -> bool {
+        let listed = self.listed.as_ref();
+        listed.is_some_and(|listed| !listed.contains(Path::new(path)))
+    }
+
     fn is_source(&self, path: &str) -> bool {
         let path = Path::new(path);
         is_tracked(path).unwrap_or_else(|| {
@@ -115,7 +120,7 @@ mod tests {
     fn an_old_file_that_was_moved_here_is_a_new_one() {
         let dir = tempfile::tempdir().unwrap();
         let (from, to) = (dir.path().join("from"), dir.path().join("to"));
-        let file = std::fs::File::create(&from).unwrap();
+        let file = File::create(&from).unwrap();
         file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
         let to_text = to.to_str().unwrap();
         let built = SystemTime::now();
