@@ -107,7 +107,7 @@ mod tests {
         for name in names {
             assert_eq!(is_tracked(&top.join(name)), Some(true), "{name}");
         }
-        for name in ["main.o", "deep", "deep/er/seven", "er/seven77", "A"] {
+        for name in ["main.o", "deep", "deep/er/seven", "A"] {
             assert_eq!(is_tracked(&top.join(name)), Some(false), "{name}");
         }
         let link = dir.path().join("link");
