@@ -76,13 +76,7 @@ pub async fn run(args: RunArgs) -> Result<u8, Error> {
     if !has_ui {
         show(&mut life, &args, &plan, &state)?;
     }
-    let log_dir = match &args.log_dir {
-        Some(path) => Some(LogDir::start(path, &state).map_err(|source| Error::LogDir {
-            path: path.clone(),
-            source,
-        })?),
-        None => None,
-    };
+    let log_dir = log_dir(&args, &state)?;
     tokio::spawn(still::tell(state.clone()));
     let current = Current {
         project,
@@ -371,6 +365,17 @@ async fn live(
     let ended = life.until_end_with(command, spawn).await;
     drop(place);
     ended.map(Ended::As)
+}
+
+/// A file for each app, where that is wanted.
+fn log_dir(args: &RunArgs, state: &State) -> Result<Option<LogDir>, Error> {
+    let start = |path: &PathBuf| {
+        LogDir::start(path, state).map_err(|source| Error::LogDir {
+            path: path.clone(),
+            source,
+        })
+    };
+    args.log_dir.as_ref().map(start).transpose()
 }
 
 /// What `--wait` and `--timeout` ask for.

@@ -10,6 +10,8 @@ use monday_shared::duration::Span;
 use monday_shared::protocol::tcpproxy::Event;
 use monday_shared::rpc::hub::Hub;
 
+use tokio::time::timeout;
+
 use crate::faults::{Subject, accept_delay};
 use crate::orders::to_be_cut;
 use crate::pipe_pool::PipePool;
@@ -114,17 +116,26 @@ async fn reach_target(
     subject: Subject<'_>,
     spare: Spare,
 ) -> Option<Result<Stream, DialError>> {
-    let dial = Box::pin(async {
+    let mut dial = Box::pin(async {
         held_back(context, subject).await;
         drop(spare);
         dial(&context.target, context.patience).await
     });
     tokio::select! {
-        dialled = dial => Some(dialled),
+        dialled = &mut dial => Some(dialled),
         () = to_be_cut(&context.shared.orders, context.generation) => None,
-        () = client.failed() => None,
+        () = client.failed() => {
+            // The target may have the connection already, without our having heard of it: it is told as well.
+            if let Ok(Ok(target)) = timeout(HEARD_OF_TARGET_WITHIN, dial).await {
+                Socket::from(target).reset();
+            }
+            None
+        }
     }
 }
+
+/// A connection that the target has accepted is heard of in much less.
+const HEARD_OF_TARGET_WITHIN: Duration = Duration::from_millis(20);
 
 /// Waits for as long as a fault says that nothing happens to a new connection.
 async fn held_back(context: &Context, subject: Subject<'_>) {

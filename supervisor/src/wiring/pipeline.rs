@@ -606,7 +606,7 @@ impl Parts {
         self.stage(None);
         let Some(guardian) = &self.guardian else {
             // It is done when it is built.
-            let nothing = self.app.build.is_none().then(|| "it has nothing to run");
+            let nothing = self.app.build.is_none().then_some("it has nothing to run");
             self.is(RunState {
                 phase: Phase::Exited,
                 exit: Some(Exit::Code(0)),

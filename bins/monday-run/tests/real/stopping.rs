@@ -214,11 +214,12 @@ fn a_log_file_is_renamed_before_it_is_too_large_and_no_line_is_lost() {
 #[test]
 fn a_log_file_that_cannot_be_opened_is_an_error_at_once() {
     let world = World::new();
+    std::fs::write(world.dir.path().join("file"), "").unwrap();
     let output = world
-        .command(&["--log-file=gone/app.log", "--", "true"])
+        .command(&["--log-file=file/app.log", "--", "true"])
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("gone/app.log"), "{said}");
+    assert!(said.contains("file/app.log"), "{said}");
 }

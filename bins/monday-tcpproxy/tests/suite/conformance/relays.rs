@@ -33,6 +33,8 @@ pub(super) enum Deviation {
     KeepsWhatIsClosedForGood,
     /// A client that was accepted when no descriptor was left for its target is dropped.
     DropsWhatItCannotServe,
+    /// Now and then a connection of which both sides end their streams is reset, with something still on its way.
+    MayResetAtTheEnd,
 }
 
 impl Relay {
@@ -45,6 +47,7 @@ impl Relay {
                     | Deviation::RefusalBecomesAnEnd
                     | Deviation::KeepsWhatIsClosedForGood
                     | Deviation::DropsWhatItCannotServe
+                    | Deviation::MayResetAtTheEnd
             ),
         }
     }
