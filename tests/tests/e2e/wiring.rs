@@ -47,7 +47,7 @@ fn where_the_hosts_file_cannot_be_written_addresses_do_the_work() {
     let notices: Vec<&str> = finished
         .stdout
         .lines()
-        .filter(|line| line.contains("\"notice\"") && line.contains("cannot be written"))
+        .filter(|line| line.contains("\"notice\"") && line.contains("see its host names"))
         .collect();
     assert_eq!(notices.len(), 1, "it is told once: {}", finished.stdout);
     world.assert_hosts_untouched();
