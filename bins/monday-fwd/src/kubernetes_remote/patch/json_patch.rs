@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 /// Operations that make `new` of `old`. Lists of the same length are gone through; others are replaced as a whole, so
-/// that a patch has to be guarded with what it was made from ([`test`]).
+/// that a patch has to be guarded with what it was made from ([`test()`]).
 pub(crate) fn difference(old: &Value, new: &Value) -> Vec<Value> {
     let mut operations = Vec::new();
     compare("", old, new, &mut operations);
