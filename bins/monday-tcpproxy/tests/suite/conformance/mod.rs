@@ -46,11 +46,24 @@ over_every_relay!(
     schedules::random_conversations_arrive_whole,
 );
 
+/// How often haproxy may try: now and then it resets what should end cleanly. It is here to show that a case asks for
+/// nothing out of the ordinary, and once is enough for that.
+const TRIES_OF_HAPROXY: usize = 3;
+
 /// Runs a case; afterwards nothing of it may be left.
 fn run(relay: Relay, case: fn(&mut Relayed)) {
-    if let Some(mut relayed) = Relayed::start(relay) {
-        case(&mut relayed);
-        relayed.assert_nothing_left();
+    let once = || {
+        if let Some(mut relayed) = Relayed::start(relay) {
+            case(&mut relayed);
+            relayed.assert_nothing_left();
+        }
+    };
+    let patience = match relay {
+        Relay::Monday(_) => 0,
+        Relay::Haproxy => TRIES_OF_HAPROXY - 1,
+    };
+    if !(0..patience).any(|_| std::panic::catch_unwind(once).is_ok()) {
+        once();
     }
 }
 
