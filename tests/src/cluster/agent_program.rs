@@ -23,6 +23,9 @@ pub(super) fn build() -> PathBuf {
             "monday-agent",
         ])
         .args(release.then_some("--release"))
+        // Where it is taken from, however this test was started.
+        .arg("--target-dir")
+        .args(executable::folder().parent())
         .args([
             "--",
             "-C",

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use clap::Args;
+use monday_shared::protocol::fwd;
 use monday_shared::protocol::run::{Phase, State};
 use monday_shared::protocol::supervisor::{
     AppStatus, ForwardRoute, ForwardStatus, ProjectStatus, Status, Usage,
@@ -151,14 +152,24 @@ pub fn state_word(app: &AppStatus) -> String {
     .to_string()
 }
 
-fn forward_rows(forward: &ForwardStatus, names: bool, table: &mut Table) {
-    let state = if forward.error.is_some() {
+/// The state of a forward in a word: that of its tunnel which is the furthest from being there.
+fn forward_word(forward: &ForwardStatus) -> &'static str {
+    let has = |phase| forward.tunnels.iter().any(|tunnel| tunnel.phase == phase);
+    if forward.error.is_some() || has(fwd::Phase::Failed) {
         "failed"
-    } else if forward.routes.is_empty() {
+    } else if has(fwd::Phase::Lost) {
+        "lost"
+    } else if has(fwd::Phase::Connecting) {
+        "connecting"
+    } else if forward.routes.is_empty() && forward.tunnels.is_empty() {
         "not open"
     } else {
         "open"
-    };
+    }
+}
+
+fn forward_rows(forward: &ForwardStatus, names: bool, table: &mut Table) {
+    let state = forward_word(forward);
     let first = [forward.name.clone(), forward.kind.clone(), state.to_owned()];
     if forward.routes.is_empty() {
         table.row(first.to_vec());
@@ -210,7 +221,14 @@ fn troubles(status: &ProjectStatus) -> Vec<String> {
             .routes
             .iter()
             .filter_map(|route| route.traffic.as_ref()?.last_error.as_ref());
-        failed.chain(last.map(|error| format!("{}: last error: {error}", forward.name)))
+        let tunnels = forward.tunnels.iter().filter(|_| forward.error.is_none());
+        let away = tunnels.filter_map(|tunnel| {
+            let why = tunnel.why.as_ref()?;
+            Some(format!("{}: {}: {why}", tunnel.id, tunnel.phase))
+        });
+        failed
+            .chain(away)
+            .chain(last.map(|error| format!("{}: last error: {error}", forward.name)))
     });
     apps.chain(forwards).collect()
 }
@@ -218,9 +236,45 @@ fn troubles(status: &ProjectStatus) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use monday_shared::protocol::run::Exit;
-    use monday_shared::protocol::supervisor::Traffic;
+    use monday_shared::protocol::supervisor::{Traffic, TunnelStatus};
 
     use super::*;
+
+    #[test]
+    fn a_forward_is_as_far_as_its_tunnels_also_where_it_listens_only_there() {
+        let tunnel = |phase| TunnelStatus {
+            id: "hook:80".to_owned(),
+            phase,
+            via: None,
+            why: None,
+        };
+        for (tunnels, expected) in [
+            (vec![], "not open"),
+            (vec![tunnel(fwd::Phase::Up)], "open"),
+            (
+                vec![tunnel(fwd::Phase::Connecting), tunnel(fwd::Phase::Up)],
+                "connecting",
+            ),
+            (
+                vec![tunnel(fwd::Phase::Up), tunnel(fwd::Phase::Lost)],
+                "lost",
+            ),
+            (
+                vec![tunnel(fwd::Phase::Failed), tunnel(fwd::Phase::Lost)],
+                "failed",
+            ),
+        ] {
+            let forward = ForwardStatus {
+                name: "hook".to_owned(),
+                kind: "ssh-remote".to_owned(),
+                hostname: None,
+                routes: vec![],
+                tunnels,
+                error: None,
+            };
+            assert_eq!(forward_word(&forward), expected);
+        }
+    }
 
     #[test]
     fn a_table_says_how_everything_is_and_sentences_say_what_is_wrong() {
