@@ -32,7 +32,7 @@ impl Surroundings for Files<'_> {
     }
 
     fn working_dir(&self) -> PathBuf {
-        "/work".into()
+        "/here".into()
     }
 
     fn kind(&self, path: &Path) -> Option<Kind> {

@@ -302,7 +302,7 @@ mod tests {
     fn a_relative_path_is_looked_for_here_then_beside_the_file_then_in_gopath() {
         let machine = Fake::new()
             .set("GOPATH", "/go")
-            .file("/work/here/x", "")
+            .file("/here/here/x", "")
             .file("/conf/here/x", "")
             .file("/conf/there/x", "")
             .file("/go/src/there/x", "")
@@ -314,7 +314,7 @@ mod tests {
                 .display()
                 .to_string()
         };
-        assert_eq!(absolute("./here", Kind::Source), "/work/here");
+        assert_eq!(absolute("./here", Kind::Source), "/here/here");
         assert_eq!(absolute("there", Kind::Source), "/conf/there");
         assert_eq!(
             absolute("github.com/me/app", Kind::Source),
@@ -322,7 +322,7 @@ mod tests {
         );
         assert_eq!(
             absolute("github.com/me/app", Kind::Plain),
-            "/work/github.com/me/app"
+            "/here/github.com/me/app"
         );
         // What is nowhere yet is made by a `setup`: that of a Go package below GOPATH.
         assert_eq!(
@@ -330,11 +330,11 @@ mod tests {
             "/go/src/github.com/me/new"
         );
         for new in ["new", "a.b", "../a.b/new", "./a.b/new", ".a/new", "src/a.b"] {
-            let here = Path::new("/work").join(new);
+            let here = Path::new("/here").join(new);
             let here: PathBuf = here.components().collect();
             assert_eq!(absolute(new, Kind::Source), here.display().to_string());
         }
         assert_eq!(absolute("/abs//x/", Kind::Source), "/abs/x");
-        assert_eq!(absolute("../up", Kind::Plain), "/work/../up");
+        assert_eq!(absolute("../up", Kind::Plain), "/here/../up");
     }
 }

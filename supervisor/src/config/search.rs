@@ -233,8 +233,8 @@ mod tests {
     fn config_wins_over_the_variable_that_over_the_working_directory_that_over_home() {
         let machine = Fake::new()
             .file("/home/me/monday.x.yaml", "")
-            .file("/work/monday.yaml", "")
-            .file("/work/monday.split.yaml", "")
+            .file("/here/monday.yaml", "")
+            .file("/here/monday.split.yaml", "")
             .file("/conf/monday.yaml", "")
             .file("/else/a.yaml", "")
             .file("/else/b/monday.z.yaml", "");
@@ -263,15 +263,15 @@ mod tests {
     fn split_files_alone_in_the_working_directory_do_not_hide_home() {
         let machine = Fake::new()
             .file("/home/me/monday.yaml", "")
-            .file("/work/monday.split.yaml", "");
+            .file("/here/monday.split.yaml", "");
         assert_eq!(found(&Search::new(), &machine), ["/home/me/monday.yaml"]);
     }
 
     #[test]
     fn a_file_that_was_probably_meant_is_named() {
         for (file, named) in [
-            ("/work/monday.yml", "monday.yml"),
-            ("/work/monday.shop.yaml", "monday.shop.yaml"),
+            ("/here/monday.yml", "monday.yml"),
+            ("/here/monday.shop.yaml", "monday.shop.yaml"),
             ("/home/me/monday.yml", "/home/me/monday.yml"),
         ] {
             let report = files(&Search::new(), &Fake::new().file(file, "")).unwrap_err();

@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     fn read_one(bytes: &[u8]) -> (Sources, Vec<Diagnostic>) {
-        let machine = Fake::new().file("/work/monday.yaml", bytes);
+        let machine = Fake::new().file("/here/monday.yaml", bytes);
         let candidate = Candidate {
             path: "monday.yaml".into(),
             beside_split_files: false,

@@ -121,11 +121,11 @@ pub(crate) mod fake {
     }
 
     impl Fake {
-        /// `HOME` is `/home/me`, the working directory `/work`; both are empty.
+        /// `HOME` is `/home/me`, the working directory `/here`; both are empty.
         pub(crate) fn new() -> Self {
             Self {
                 variables: [("HOME".to_owned(), "/home/me".to_owned())].into(),
-                working_dir: "/work".into(),
+                working_dir: "/here".into(),
                 files: BTreeMap::new(),
             }
         }

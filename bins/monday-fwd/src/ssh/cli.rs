@@ -10,10 +10,11 @@ use crate::cli::Common;
 const RULES: &str = "\
 Forwards:
   [NAME@]L:R   L is listened on, R is where it leads; P alone is P:P; port 0 takes a free one
-  L may be the path of a Unix socket, or BIND:L; R may be HOST:R, or the path of a Unix socket there
+  L may be BIND:L, and with ssh the path of a Unix socket; R may be HOST:R, or the path of a Unix socket
   Forwards without a name are FORWARD1, FORWARD2, ...
 
-~/.ssh/config, agents, keys, certificates and known_hosts are used as ssh(1) uses them. Nothing is ever asked for.";
+~/.ssh/config, agents, keys, certificates and known_hosts are used as ssh(1) uses them. Nothing is ever asked for:
+the key of an unknown host is accepted and remembered (-o StrictHostKeyChecking=yes refuses it), a changed one never.";
 
 /// Forwards ports of this machine to what a remote machine reaches (ssh -L)
 #[derive(Clone, Debug, Args)]

@@ -78,7 +78,7 @@ fn a_relative_path_may_be_beside_the_file_that_names_it() {
             "projects: [{name: p, local: [*a, {name: b, path: other}]}]",
         )
         .file("/conf/app/main.go", "")
-        .file("/work/other/main.go", "");
+        .file("/here/other/main.go", "");
     let loaded = load_in(&Search::new(), &machine).unwrap();
     let paths: Vec<_> = loaded.projects[0]
         .apps
@@ -87,6 +87,6 @@ fn a_relative_path_may_be_beside_the_file_that_names_it() {
         .collect();
     assert_eq!(
         paths,
-        [std::path::PathBuf::from("/conf/app"), "/work/other".into()]
+        [std::path::PathBuf::from("/conf/app"), "/here/other".into()]
     );
 }

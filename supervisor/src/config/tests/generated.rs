@@ -308,7 +308,7 @@ fn project() -> impl Strategy<Value = Config> {
 
 /// What is read from a text, and its plan.
 fn load(text: &str) -> (Loaded, Plan) {
-    let machine = Fake::new().file("/work/monday.yaml", text).set("X", "y");
+    let machine = Fake::new().file("/here/monday.yaml", text).set("X", "y");
     let result = load_in(&Search::new(), &machine);
     let loaded = match result {
         Ok(loaded) if loaded.broken.is_empty() => loaded,

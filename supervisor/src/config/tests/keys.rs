@@ -92,14 +92,14 @@ keep_children: yes");
     assert_eq!(watch.signal.as_deref(), Some("HUP"));
     let setup = app.setup.unwrap();
     assert_eq!(setup.commands, ["one", "two"]);
-    assert_eq!(setup.env_files, [PathBuf::from("/work/.setup")]);
+    assert_eq!(setup.env_files, [PathBuf::from("/here/.setup")]);
     let build = app.build.unwrap();
     assert_eq!(build.commands, ["make"]);
-    assert_eq!(build.path.as_deref(), Some(Path::new("/work/sub")));
+    assert_eq!(build.path.as_deref(), Some(Path::new("/here/sub")));
     assert_eq!(build.env_files.len(), 2);
     let run = app.run.unwrap();
     assert_eq!(run.commands, ["go run ."]);
-    assert_eq!(run.path.as_deref(), Some(Path::new("/work/cmd")));
+    assert_eq!(run.path.as_deref(), Some(Path::new("/here/cmd")));
     assert_eq!(app.stop.commands, ["bye"]);
     assert_eq!(app.stop.signal, "INT");
     assert_eq!(app.stop.timeout, seconds(20));
@@ -107,12 +107,12 @@ keep_children: yes");
         app.files,
         [
             FileSpec::Content {
-                to: "/work/out".into(),
+                to: "/here/out".into(),
                 content: "x".to_owned()
             },
             FileSpec::Copy {
                 from: "/home/me/in".into(),
-                to: "/work/out2".into()
+                to: "/here/out2".into()
             }
         ]
     );
@@ -134,7 +134,7 @@ keep_children: yes");
         (Some(seconds(1)), Some(3))
     );
     assert!(app.pty && app.keep_children && !app.disabled);
-    assert_eq!(app.log_file.as_deref(), Some(Path::new("/work/app.log")));
+    assert_eq!(app.log_file.as_deref(), Some(Path::new("/here/app.log")));
 }
 
 #[test]
@@ -447,7 +447,7 @@ fn a_single_value_serves_where_a_list_is_expected() {
 fn the_kubeconfig_variable_of_the_go_program_wins() {
     let machine = Fake::new()
         .file(
-            "/work/monday.yaml",
+            "/here/monday.yaml",
             "kubeconfig: /a\nprojects: [{name: p, local: [{name: a}]}]",
         )
         .set("MONDAY_KUBE_CONFIG", "/b");
@@ -461,7 +461,7 @@ fn the_kubeconfig_variable_of_the_go_program_wins() {
 #[test]
 fn gopath_of_the_files_serves_their_paths() {
     let machine = Fake::new()
-        .file("/work/monday.yaml", "gopath: /go\nprojects: [{name: p, local: [{name: a, path: $GOPATH/src/x}, {name: b, path: me/y}]}]")
+        .file("/here/monday.yaml", "gopath: /go\nprojects: [{name: p, local: [{name: a, path: $GOPATH/src/x}, {name: b, path: me/y}]}]")
         .file("/go/src/me/y/main.go", "");
     let loaded = load_in(&Search::new(), &machine).unwrap();
     let paths: Vec<_> = loaded.projects[0]

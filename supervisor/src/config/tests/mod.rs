@@ -17,7 +17,7 @@ use crate::diagnostic::{Diagnostic, Report, Severity};
 
 /// What is found in the only file, `monday.yaml`.
 fn read(text: &str) -> Result<Loaded, Report> {
-    load_in(&Search::new(), &Fake::new().file("/work/monday.yaml", text))
+    load_in(&Search::new(), &Fake::new().file("/here/monday.yaml", text))
 }
 
 /// What is found in several files of one folder.

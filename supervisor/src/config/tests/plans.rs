@@ -11,7 +11,7 @@ fn plan_of(loaded: &Loaded) -> Plan {
 fn again(loaded: &Loaded) -> Plan {
     let config = loaded.effective(&loaded.projects[0].name).unwrap();
     let text = super::super::write::to_yaml(config).unwrap();
-    let machine = Fake::new().file("/work/monday.yaml", &text);
+    let machine = Fake::new().file("/here/monday.yaml", &text);
     let result = load_in(&Search::new(), &machine);
     assert_eq!(problems(&result), Vec::<String>::new(), "{text}");
     plan_of(&result.unwrap())

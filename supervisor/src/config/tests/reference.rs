@@ -93,7 +93,7 @@ fn every_example_of_the_reference_is_sound() {
 fn the_reference_shows_every_key_of_the_schema() {
     let mut shown = BTreeSet::new();
     for text in examples() {
-        let machine = Fake::new().file("/work/monday.yaml", &text);
+        let machine = Fake::new().file("/here/monday.yaml", &text);
         let loaded = load_in(&Search::new(), &machine).unwrap();
         for name in loaded.names() {
             // The aliases are resolved there, and `build.type` and the like are as they were written.
