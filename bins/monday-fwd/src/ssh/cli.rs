@@ -13,7 +13,7 @@ Forwards:
   L may be BIND:L, and with ssh the path of a Unix socket; R may be HOST:R, or the path of a Unix socket
   Forwards without a name are FORWARD1, FORWARD2, ...
 
-~/.ssh/config, agents, keys, certificates and known_hosts are used as ssh(1) uses them. Nothing is ever asked for:
+~/.ssh/config, agents, keys, certificates and known_hosts are used as ssh(1) uses them. Nothing is ever asked for: \
 the key of an unknown host is accepted and remembered (-o StrictHostKeyChecking=yes refuses it), a changed one never.";
 
 /// Forwards ports of this machine to what a remote machine reaches (ssh -L)
